@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Dune's build, its tests and its demonstration; `make help` lists what there is.
+#
+# Each part has a Makefile of its own, which is given absolute paths and builds into $(BUILD):
+#
+#   make -C kern     BUILD=  KDIR=    ->  $(BUILD)/kern/dune.ko
+#   make -C libdune  BUILD=           ->  $(BUILD)/libdune/libdune.so*, libdune.a
+#   make -C sandbox  BUILD=           ->  $(BUILD)/sandbox/dune-sandbox
+#   make -C samples  BUILD=           ->  $(BUILD)/samples/*
+#   make -C tests    BUILD=           ->  $(BUILD)/tests/{unit,guest,sandbox,attack,bench}/*
+#
+# CFLAGS, CC and AR arrive through the environment; a part adds its own flags to them. libdune is
+# ready before sandbox, samples and tests start. Everything that runs Dune goes through
+# tests/machine/run, which boots a stock kernel in an emulated machine with VT-x.
+
+BUILD  := $(CURDIR)/build
+CACHE  := $(or $(DUNE_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/dune)
+
+# The machine that Dune runs in: bochs (emulated VT-x), kvm (nested), native (this computer).
+MACHINE ?= bochs
+KERNEL  ?= 6.1
+# Empty: `make check` uses one CPU and then two, everything else uses one.
+CPUS    ?=
+TEST    ?=
+CMD     ?= /bin/ls -l /
+ARGS    ?=
+
+CC      ?= gcc
+AR      ?= ar
+CFLAGS  ?= -std=gnu11 -O2 -g -Wall -Wextra
+
+# The headers of the machine's kernel; on the native machine, those of the running kernel.
+KDIR    ?= $(if $(filter native,$(MACHINE)),/lib/modules/$(shell uname -r)/build,$(CACHE)/kernel/$(KERNEL)/build)
+
+export BUILD CACHE MACHINE KERNEL CPUS TEST CC AR CFLAGS
+export DUNE_CACHE := $(CACHE)
+
+# Build in parallel unless told otherwise.
+ifeq ($(filter -j% --jobserver%,$(MAKEFLAGS)),)
+MAKEFLAGS += -j$(shell nproc)
+endif
+MAKEFLAGS += --no-print-directory
+
+parts := $(patsubst %/Makefile,%,$(wildcard $(addsuffix /Makefile,kern libdune sandbox samples tests)))
+user  := $(filter-out kern libdune,$(parts))
+
+.PHONY: all user help demo check bench run shell clean distclean format install-deps kernel $(parts)
+.DEFAULT_GOAL := all
+
+all: $(parts)
+
+user: $(filter-out kern,$(parts))
+
+$(parts): | install-deps
+	$(MAKE) -C $@ BUILD=$(BUILD) $(if $(filter kern,$@),KDIR=$(KDIR))
+
+$(if $(filter kern,$(parts)),kern: | kernel)
+$(if $(filter libdune,$(parts)),$(user): libdune)
+
+install-deps:
+	@tests/machine/install
+
+kernel: | install-deps
+ifneq ($(MACHINE),native)
+	@tests/machine/kernel $(KERNEL)
+endif
+
+demo: all kernel
+	@tests/machine/demo
+
+check: all kernel
+	@tests/machine/check $(TEST)
+
+bench: all kernel
+	@tests/machine/run -- sh -c 'for b in /dune/tests/bench/*; do "$$b" $(ARGS) || exit; done'
+
+run: all kernel
+	@tests/machine/run -- dune-sandbox $(CMD)
+
+shell: all kernel
+	@tests/machine/run -- sh -c '$(CMD)'
+
+format:
+	clang-format -i $$(git ls-files '*.c' '*.h')
+
+clean:
+	rm -rf $(BUILD)
+
+distclean: clean
+	rm -rf $(CACHE)
+
+help:
+	@echo 'make              build everything into build/ (installs what is missing first)'
+	@echo 'make demo         show what Dune does, in the machine'
+	@echo 'make check        run all tests: on this computer and in the machine with 1 and 2 CPUs'
+	@echo 'make bench        measure; the peers run in the same boot'
+	@echo "make run CMD=...  run a program in Dune's sandbox, in the machine"
+	@echo "make shell CMD=.. run a shell command in the machine, without the sandbox"
+	@echo 'make format       apply .clang-format'
+	@echo 'make clean        remove build/;  distclean: also the cache of kernels and root file systems'
+	@echo 'make install-deps install the Debian packages that the build and the machine need'
+	@echo
+	@echo 'MACHINE=bochs     bochs (emulated, the default), kvm (nested), native (this computer, root)'
+	@echo 'KERNEL=6.1        Linux in the machine: 6.1, 6.12 or 7.2'
+	@echo 'CPUS=1|2          CPUs of the machine; unset, check uses both'
+	@echo 'TEST=name         check: only the test program of this name'
+	@echo 'DUNE_CACHE=dir    where kernels are kept ($(CACHE))'
