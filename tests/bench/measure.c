@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * How one operation is measured, and the pages that the memory operations use.
+ * Called by the file of each system; main.c prints what comes out.
+ */
+#define _GNU_SOURCE
+#include "bench.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <errno.h>
+#include <unistd.h>
+#include <sys/mman.h>
+
+enum { REPETITIONS = 7 };
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
+struct sample {
+	uint64_t time;
+	struct bench_counts counts;
+};
+
+static struct bench_counts counts_minus(struct bench_counts a, struct bench_counts b)
+{
+	return (struct bench_counts){ a.exits - b.exits, a.msr_writes - b.msr_writes,
+				      a.vmcs_accesses - b.vmcs_accesses };
+}
+
+static void sample_once(const struct bench_operation *operation, unsigned long n,
+			struct sample *sample)
+{
+	struct bench_counts before = BENCH_NO_COUNTS, after = BENCH_NO_COUNTS;
+	uint64_t start;
+
+	if (operation->prepare)
+		operation->prepare(operation->context, n);
+	if (operation->count)
+		operation->count(operation->context, &before);
+	start = bench_tsc();
+	operation->run(operation->context, n);
+	sample->time = bench_tsc() - start;
+	if (operation->count)
+		operation->count(operation->context, &after);
+	sample->counts = counts_minus(after, before);
+}
+
+static struct sample sample_least(const struct bench_operation *operation, unsigned long n)
+{
+	struct sample least, sample;
+
+	sample_once(operation, n, &least);
+	for (int i = 0; i < REPETITIONS; i++) {
+		sample_once(operation, n, &sample);
+		if (!i || sample.time < least.time)
+			least = sample;
+	}
+	return least;
+}
+
+void bench_measure(struct bench_table *table, const struct bench_operation *operation)
+{
+	struct sample full = sample_least(operation, operation->n);
+	struct sample empty = sample_least(operation, 0);
+	struct bench_counts counts = counts_minus(full.counts, empty.counts);
+	double n = operation->n;
+	struct bench_row *row = &table->rows[table->nr_rows];
+
+	row->operation = operation->operation;
+	row->system = operation->system;
+	row->instructions = ((double)full.time - (double)empty.time) / n;
+	row->counts = (struct bench_counts){ counts.exits / n, counts.msr_writes / n,
+					     counts.vmcs_accesses / n };
+	table->nr_rows++;
+}
+
+/* Where the counter counts instructions, a loop of two takes twice its length. */
+const char *bench_unit(void)
+{
+	const uint64_t turns = 100000;
+	uint64_t least = UINT64_MAX;
+
+	for (int i = 0; i < REPETITIONS; i++) {
+		uint64_t left = turns, start = bench_tsc(), time;
+
+		__asm__ volatile("1: dec %0; jnz 1b" : "+r"(left)::"cc");
+		time = bench_tsc() - start;
+		if (time < least)
+			least = time;
+	}
+	return least >= 2 * turns && least < 2 * turns + 64 ? "instructions" : "cycles";
+}
+
+void bench_fail(const char *what)
+{
+	fprintf(stderr, "bench: %s: %s\n", what, strerror(errno));
+	_exit(1);
+}
+
+char *bench_pages(void)
+{
+	size_t bytes = BENCH_PAGES * BENCH_PAGE_BYTES;
+	char *pages =
+		mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (pages == MAP_FAILED)
+		bench_fail("mmap");
+	madvise(pages, bytes, MADV_NOHUGEPAGE); /* fails where the kernel has no huge pages */
+	return pages;
+}
+
+void bench_pages_drop(void *pages, unsigned long n)
+{
+	(void)n;
+	if (madvise(pages, BENCH_PAGES * BENCH_PAGE_BYTES, MADV_DONTNEED))
+		bench_fail("madvise");
+}
+
+void bench_pages_populate(void *pages, unsigned long n)
+{
+	bench_pages_drop(pages, n);
+	if (madvise(pages, BENCH_PAGES * BENCH_PAGE_BYTES, MADV_POPULATE_WRITE))
+		bench_fail("madvise(MADV_POPULATE_WRITE)");
+}
+
+void bench_pages_write(void *pages, unsigned long n)
+{
+	for (unsigned long i = 0; i < n; i++)
+		((volatile char *)pages)[i * BENCH_PAGE_BYTES] = 1;
+}
+
+void bench_pages_read(void *pages, unsigned long n)
+{
+	for (unsigned long i = 0; i < n; i++)
+		(void)((volatile char *)pages)[i * BENCH_PAGE_BYTES];
+}
