@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+#
+# What the machine's scripts share: where things are kept, and Debian packages without installing
+# them. Packages are fetched by an apt with sources, lists and cache of its own, so that neither
+# root nor a change to this computer's /etc/apt is needed, and unpacked with dpkg-deb.
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+top=$(cd "$here/../.." && pwd)
+build=${BUILD:-$top/build}
+cache=${DUNE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/dune}
+
+say() {
+	printf '%s\n' "$*" >&2
+}
+
+die() {
+	say "${0##*/}: $*"
+	exit 125
+}
+
+# Kernel version -> Debian release whose packages it comes with, and the suite of its kernel.
+kernel_release() {
+	case $1 in
+	6.1) echo bookworm ;;
+	6.12) echo bookworm ;;
+	7.2) echo trixie ;;
+	*) return 1 ;;
+	esac
+}
+
+kernel_suite() {
+	case $1 in
+	6.1) echo bookworm ;;
+	6.12) echo bookworm-backports ;;
+	7.2) echo trixie-backports ;;
+	esac
+}
+
+# The mirror this computer uses, else Debian's own: deb822 and one-line sources.
+mirror() {
+	local found
+	found=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/*.{list,sources} 2>/dev/null |
+		grep -v '^#' | grep -oE "https?://[^ ]+/$1/?( |\$)" | tr -d ' ' | head -1) || true
+	found=${found%/}
+	echo "${found:-http://deb.debian.org/$1}"
+}
+
+# private_apt RELEASE COMMAND...: apt-get or apt-cache with this project's own state. The lists
+# are read once; `refresh_apt` reads them anew.
+private_apt() {
+	local state=$cache/apt/$1
+	shift
+	APT_CONFIG=$state/apt.conf "$@"
+}
+
+prepare_apt() {
+	local release=$1 state=$cache/apt/$1 keys=/usr/share/keyrings/debian-archive-keyring.gpg
+	[ ! -e "$state/ready" ] || return 0
+	rm -rf "$state"
+	mkdir -p "$state"/{lists/partial,archives/partial,etc/apt.conf.d,etc/preferences.d}
+	: >"$state/status"
+	cat >"$state/etc/sources.list" <<-END
+		deb [signed-by=$keys] $(mirror debian) $release main
+		deb [signed-by=$keys] $(mirror debian) $release-backports main
+		deb [signed-by=$keys] $(mirror debian-security) $release-security main
+	END
+	cat >"$state/apt.conf" <<-END
+		Dir::State "$state";
+		Dir::State::status "$state/status";
+		Dir::Cache "$state";
+		Dir::Etc "$state/etc";
+		Acquire::Languages "none";
+		Acquire::GzipIndexes "true";
+		APT::Architecture "amd64";
+		APT::Architectures { "amd64"; };
+		APT::Sandbox::User "";
+		Debug::NoLocking "true";
+	END
+	refresh_apt "$release"
+	touch "$state/ready"
+}
+
+refresh_apt() {
+	local log
+	log=$(mktemp)
+	if ! private_apt "$1" apt-get -q update >"$log" 2>&1; then
+		cat "$log" >&2
+		die "could not read the package lists of $1"
+	fi
+	rm -f "$log"
+}
+
+# unpack_packages RELEASE DIRECTORY PACKAGE[=VERSION|/SUITE]...
+unpack_packages() {
+	local release=$1 directory=$2 download
+	shift 2
+	download=$(mktemp -d "$cache/download.XXXXXX")
+	if ! (cd "$download" && private_apt "$release" apt-get -q download "$@" >log 2>&1); then
+		# A mirror drops versions that were replaced: ask for the current ones.
+		refresh_apt "$release"
+		if ! (cd "$download" && private_apt "$release" apt-get -q download "$@" >log 2>&1); then
+			cat "$download/log" >&2
+			rm -rf "$download"
+			die "could not fetch: $*"
+		fi
+	fi
+	local package
+	for package in "$download"/*.deb; do
+		dpkg-deb -x "$package" "$directory"
+	done
+	rm -rf "$download"
+}
+
+# with_lock NAME: one at a time prepares a shared thing; the lock lasts until the script ends.
+with_lock() {
+	mkdir -p "$cache"
+	exec {lock}>"$cache/$1.lock"
+	flock "$lock"
+}
