@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Every difference between the kernels we support sits here, and nowhere else:
+ * Debian's 6.1, 6.12 and 7.2.
+ */
+#ifndef DUNE_COMPAT_H
+#define DUNE_COMPAT_H
+
+#include <linux/mm.h>
+#include <linux/mmu_notifier.h>
+#include <linux/pgtable.h>
+#include <linux/version.h>
+#include <asm/cpufeature.h>
+#include <asm/tlbflush.h>
+
+/* 6.9 made the leaf tests the same on all architectures. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 9, 0)
+#define compat_pud_leaf(pud) pud_leaf(pud)
+#define compat_pmd_leaf(pmd) pmd_leaf(pmd)
+#else
+#define compat_pud_leaf(pud) pud_large(pud)
+#define compat_pmd_leaf(pmd) pmd_large(pmd)
+#endif
+
+/* 6.3 made vm_flags read-only and gave it accessors. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
+static inline void compat_vm_flags_set(struct vm_area_struct *vma,
+				       unsigned long flags)
+{
+	vma->vm_flags |= flags;
+}
+
+static inline void compat_vm_flags_clear(struct vm_area_struct *vma,
+					 unsigned long flags)
+{
+	vma->vm_flags &= ~flags;
+}
+#else
+#define compat_vm_flags_set(vma, flags) vm_flags_set(vma, flags)
+#define compat_vm_flags_clear(vma, flags) vm_flags_clear(vma, flags)
+#endif
+
+/* What the notifier's questions about age answer. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 1, 0)
+typedef bool compat_young_t;
+#else
+typedef int compat_young_t;
+#endif
+
+/* FRED replaces the IDT, through which we hand NMIs back to Linux. */
+#ifdef X86_FEATURE_FRED
+#define compat_cpu_has_fred() cpu_feature_enabled(X86_FEATURE_FRED)
+#else
+#define compat_cpu_has_fred() false
+#endif
+
+/*
+ * CR4 has a per-CPU shadow that only the kernel's own function keeps right;
+ * later kernels give that function to KVM alone. There, KVM must hold VMX.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
+#define compat_can_own_vmx() true
+#define compat_cr4_set_vmxe() cr4_set_bits_irqsoff(X86_CR4_VMXE)
+#define compat_cr4_clear_vmxe() cr4_clear_bits_irqsoff(X86_CR4_VMXE)
+#else
+#define compat_can_own_vmx() false
+#define compat_cr4_set_vmxe() do { } while (0)
+#define compat_cr4_clear_vmxe() do { } while (0)
+#endif
+
+/* Lazy preemption (6.13) has a flag of its own. */
+#ifdef _TIF_NEED_RESCHED_LAZY
+#define COMPAT_TIF_NEED_RESCHED_LAZY _TIF_NEED_RESCHED_LAZY
+#else
+#define COMPAT_TIF_NEED_RESCHED_LAZY 0
+#endif
+#define compat_thread_flags() read_thread_flags()
+
+/*
+ * The guest has four-level tables, so its addresses have 48 bits even where
+ * the host's have 57. (The kernel's own test changed its shape in 6.0 to 6.12.)
+ */
+static inline bool compat_is_canonical(u64 address)
+{
+	return (u64)((s64)(address << 16) >> 16) == address;
+}
+
+#endif /* DUNE_COMPAT_H */

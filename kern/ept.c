@@ -1,0 +1,518 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Filling and emptying the EPT. exit.c comes here with an EPT violation,
+ * notifier.c with a change of the host's page tables; host_walk.h reads those
+ * tables.
+ *
+ * The rule that keeps the two in step is KVM's and the GUP-fast walk's
+ * together: read the host's entry with interrupts off, then install it under
+ * ept->lock only if no invalidation of that address began since.
+ */
+#include <linux/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/smp.h>
+
+#include "dune_abi.h"
+#include "ept.h"
+#include "ept_entry.h"
+#include "host_walk.h"
+#include "vmx.h"
+
+#define TILE_SIZE (1ULL << DUNE_TILE_SHIFT)
+
+/* ---- Tables ------------------------------------------------------------ */
+
+static u64 *table_alloc(void)
+{
+	return (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+}
+
+/* Frees a table and all below it; nothing can be reached through it any more. */
+static void table_free(struct dune_ept *ept, u64 *table, int level)
+{
+	int i;
+
+	for (i = 0; level > 1 && i < 512; i++) {
+		if (ept_entry_present(table[i]) &&
+		    !ept_entry_leaf(table[i], level))
+			table_free(ept, ept_entry_table(table[i]), level - 1);
+	}
+	free_page((unsigned long)table);
+	ept->nr_pages--;
+}
+
+/* Pages taken before ept->lock, since what is allocated there may sleep. */
+struct table_reserve {
+	u64 *page[EPT_ROOT_LEVEL - 1];
+	int nr;
+};
+
+static int reserve_fill(struct table_reserve *reserve)
+{
+	while (reserve->nr < ARRAY_SIZE(reserve->page)) {
+		u64 *page = table_alloc();
+
+		if (!page)
+			return -ENOMEM;
+		reserve->page[reserve->nr++] = page;
+	}
+	return 0;
+}
+
+static void reserve_free(struct table_reserve *reserve)
+{
+	while (reserve->nr)
+		free_page((unsigned long)reserve->page[--reserve->nr]);
+}
+
+/*
+ * The entry of @gpa at @level, or, with no reserve to build tables from, the
+ * deepest one there is; *found is the level of what is returned. Under lock.
+ */
+static u64 *entry_find(struct dune_ept *ept, u64 gpa, int level, int *found,
+		       struct table_reserve *reserve)
+{
+	u64 *table = ept->root;
+	int l;
+
+	for (l = EPT_ROOT_LEVEL;; l--) {
+		u64 *entry = &table[ept_index(gpa, l)];
+
+		*found = l;
+		if (l == level)
+			return entry;
+		if (!ept_entry_present(*entry)) {
+			if (!reserve)
+				return entry;
+			table = reserve->page[--reserve->nr];
+			ept->nr_pages++;
+			WRITE_ONCE(*entry, ept_entry_make_table(table));
+		} else if (ept_entry_leaf(*entry, l)) {
+			return entry;
+		} else {
+			table = ept_entry_table(*entry);
+		}
+	}
+}
+
+/* ---- Flushing ----------------------------------------------------------- */
+
+static void kicked(void *unused)
+{
+	/* The interrupt made the CPU leave the guest; that is all. */
+}
+
+/**
+ * dune_ept_flush - no CPU uses a translation from before this call
+ * @ept: the vm's EPT
+ *
+ * Context: any with interrupts on; does not sleep. CPUs in the guest are made
+ * to leave it; each flushes before it next enters.
+ */
+void dune_ept_flush(struct dune_ept *ept)
+{
+	struct dune_ept_user *user;
+
+	atomic64_inc(&ept->generation);
+	smp_mb__after_atomic();
+
+	spin_lock(&ept->users_lock);
+	cpumask_clear(&ept->kick_mask);
+	list_for_each_entry(user, &ept->users, node) {
+		int cpu = READ_ONCE(user->cpu);
+
+		if (cpu >= 0)
+			cpumask_set_cpu(cpu, &ept->kick_mask);
+	}
+	if (!cpumask_empty(&ept->kick_mask))
+		smp_call_function_many(&ept->kick_mask, kicked, NULL, true);
+	spin_unlock(&ept->users_lock);
+}
+
+void dune_ept_add_user(struct dune_ept *ept, struct dune_ept_user *user)
+{
+	user->cpu = -1;
+	spin_lock(&ept->users_lock);
+	list_add(&user->node, &ept->users);
+	spin_unlock(&ept->users_lock);
+}
+
+void dune_ept_del_user(struct dune_ept *ept, struct dune_ept_user *user)
+{
+	spin_lock(&ept->users_lock);
+	list_del(&user->node);
+	spin_unlock(&ept->users_lock);
+}
+
+/* ---- Emptying ----------------------------------------------------------- */
+
+/*
+ * Walks the present leaves of [gpa, end) in one tile. With @zap clears them;
+ * without, stops at the first. Returns whether there was one. Under lock.
+ */
+static bool leaves_scan(struct dune_ept *ept, u64 gpa, u64 end, bool zap)
+{
+	bool any = false;
+
+	while (gpa < end) {
+		int level;
+		u64 *entry = entry_find(ept, gpa, 1, &level, NULL);
+		u64 size = ept_level_size(level);
+
+		if (ept_entry_present(*entry)) {
+			any = true;
+			if (!zap)
+				break;
+			WRITE_ONCE(*entry, 0);
+			ept->nr_zapped++;
+		}
+		gpa = (gpa | (size - 1)) + 1;
+	}
+	return any;
+}
+
+static bool pieces_scan(struct dune_ept *ept, unsigned long start,
+			unsigned long end, bool zap)
+{
+	unsigned long piece;
+	bool any = false;
+	void *tile;
+
+	if (start >= end)
+		return false;
+	xa_for_each_range(&ept->pieces, piece, tile, start >> DUNE_TILE_SHIFT,
+			  (end - 1) >> DUNE_TILE_SHIFT) {
+		u64 gpa = (u64)xa_to_value(tile) << DUNE_TILE_SHIFT;
+		u64 base = (u64)piece << DUNE_TILE_SHIFT;
+		u64 from = max_t(u64, start, base) - base;
+		u64 to = min_t(u64, end - base, TILE_SIZE);
+
+		any |= leaves_scan(ept, gpa + from, gpa + to, zap);
+		if (any && !zap)
+			break;
+	}
+	return any;
+}
+
+/**
+ * dune_ept_zap - the guest loses its translations of [start, end)
+ * @ept: the vm's EPT
+ * @start: first host-virtual address
+ * @end: the one after the last
+ *
+ * Context: the mmu notifier's; does not sleep. No CPU uses them on return.
+ * Return: whether there were any.
+ */
+bool dune_ept_zap(struct dune_ept *ept, unsigned long start, unsigned long end)
+{
+	bool any;
+
+	spin_lock(&ept->lock);
+	any = pieces_scan(ept, start, end, true);
+	spin_unlock(&ept->lock);
+	if (any)
+		dune_ept_flush(ept);
+	return any;
+}
+
+bool dune_ept_test(struct dune_ept *ept, unsigned long start, unsigned long end)
+{
+	bool any;
+
+	spin_lock(&ept->lock);
+	any = pieces_scan(ept, start, end, false);
+	spin_unlock(&ept->lock);
+	return any;
+}
+
+void dune_ept_invalidate_begin(struct dune_ept *ept, unsigned long start,
+			       unsigned long end)
+{
+	spin_lock(&ept->lock);
+	if (ept->invalidating++) {
+		ept->invalidate_start = min(ept->invalidate_start, start);
+		ept->invalidate_end = max(ept->invalidate_end, end);
+	} else {
+		ept->invalidate_start = start;
+		ept->invalidate_end = end;
+	}
+	spin_unlock(&ept->lock);
+}
+
+void dune_ept_invalidate_end(struct dune_ept *ept)
+{
+	spin_lock(&ept->lock);
+	ept->invalidate_seq++;
+	ept->invalidating--;
+	spin_unlock(&ept->lock);
+}
+
+/* ---- Filling ------------------------------------------------------------ */
+
+/* Whether a leaf read at @seq may be stale by now. Under lock. */
+static bool leaf_outdated(struct dune_ept *ept, unsigned long seq, u64 hva)
+{
+	return ept->invalidate_seq != seq ||
+	       (ept->invalidating && hva >= ept->invalidate_start &&
+		hva < ept->invalidate_end);
+}
+
+static bool tile_find(struct dune_ept *ept, u64 gpa, u64 *hva)
+{
+	void *piece = xa_load(&ept->tiles, gpa >> DUNE_TILE_SHIFT);
+
+	if (!piece)
+		return false;
+	*hva = ((u64)xa_to_value(piece) << DUNE_TILE_SHIFT) |
+	       (gpa & (TILE_SIZE - 1));
+	return true;
+}
+
+/*
+ * Installs @leaf for @gpa at its own level. A table that stood there is
+ * unlinked into *stale (its level in *stale_level): free it after a flush.
+ * Returns true if something that CPUs may have cached was replaced. Under lock.
+ */
+static bool leaf_install(struct dune_ept *ept, u64 gpa,
+			 const struct host_leaf *leaf,
+			 struct table_reserve *reserve, u64 **stale,
+			 int *stale_level)
+{
+	bool replaced = false;
+	u64 *entry, old, new;
+	int level;
+
+	entry = entry_find(ept, gpa, leaf->level, &level, reserve);
+	if (level > leaf->level) {
+		/* A larger leaf is in the way: the host has split its own. */
+		WRITE_ONCE(*entry, 0);
+		replaced = true;
+		entry = entry_find(ept, gpa, leaf->level, &level, reserve);
+	}
+
+	old = *entry;
+	new = ept_entry_make_leaf(leaf->pa, level, leaf->rwx, leaf->memory_type);
+	if (old == new)
+		return replaced;
+	if (ept_entry_present(old)) {
+		if (!ept_entry_leaf(old, level)) {
+			*stale = ept_entry_table(old);
+			*stale_level = level - 1;
+		}
+		/* Only more rights for the same page need no flush. */
+		if ((old & ~(u64)VMX_EPT_RWX_MASK) !=
+			    (new & ~(u64)VMX_EPT_RWX_MASK) ||
+		    (old & ~new & VMX_EPT_RWX_MASK))
+			replaced = true;
+	}
+	WRITE_ONCE(*entry, new);
+	ept->nr_mapped++;
+	return replaced;
+}
+
+/*
+ * What EPT can map in one piece, and on CPUs with the iTLB multihit erratum
+ * nothing executable but 4 KiB: a larger leaf loses its execute right there,
+ * or, if that is what was asked for, its size.
+ */
+static void leaf_limit(struct host_leaf *leaf, u32 access, u64 hva)
+{
+	int level = leaf->level;
+
+	if (level > dune_vmx_caps.ept_leaf_level)
+		level = dune_vmx_caps.ept_leaf_level;
+	if (level > 1 && dune_vmx_caps.exec_leaf_4k) {
+		if (access & VMX_EPT_EXECUTABLE_MASK)
+			level = 1;
+		else
+			leaf->rwx &= ~(u64)VMX_EPT_EXECUTABLE_MASK;
+	}
+	if (level < leaf->level) {
+		leaf->pa += hva & (ept_level_size(leaf->level) - 1) &
+			    ~(ept_level_size(level) - 1);
+		leaf->level = level;
+	}
+}
+
+/* One try: 0 done, -EAGAIN the notifier raced, or what the walk says. */
+static int fault_try(struct dune_ept *ept, struct dune_ept_fault *fault,
+		     struct table_reserve *reserve)
+{
+	struct host_leaf leaf;
+	u64 *stale = NULL;
+	int stale_level = 0;
+	bool replaced;
+	unsigned long seq;
+	u64 hva;
+	int err;
+
+	if (!tile_find(ept, fault->gpa, &fault->hva)) {
+		fault->hva = ~0ULL;
+		return -ENXIO;
+	}
+
+	seq = READ_ONCE(ept->invalidate_seq);
+	smp_rmb(); /* pairs with the lock around its change */
+
+	err = host_walk(ept->mm, fault->hva, &leaf);
+	if (err)
+		return err;
+	if ((leaf.rwx & fault->access) != fault->access)
+		return -EFAULT;
+	leaf_limit(&leaf, fault->access, fault->hva);
+
+	err = reserve_fill(reserve);
+	if (err)
+		return err;
+
+	spin_lock(&ept->lock);
+	if (leaf_outdated(ept, seq, fault->hva) ||
+	    !tile_find(ept, fault->gpa, &hva) || hva != fault->hva) {
+		spin_unlock(&ept->lock);
+		return -EAGAIN;
+	}
+	replaced = leaf_install(ept, fault->gpa, &leaf, reserve, &stale,
+				&stale_level);
+	spin_unlock(&ept->lock);
+
+	if (replaced)
+		dune_ept_flush(ept);
+	if (stale) {
+		spin_lock(&ept->lock);
+		table_free(ept, stale, stale_level);
+		spin_unlock(&ept->lock);
+	}
+	return 0;
+}
+
+/**
+ * dune_ept_handle_fault - make a guest access possible, if the process may
+ * @ept: the vm's EPT
+ * @fault: what the guest tried; hva is filled in
+ *
+ * Context: a thread of the vm's own mm; may sleep, as any page fault.
+ * Return: 0: try again in the guest; -ENXIO: no such tile; -EFAULT: the process
+ * itself could not do this; -EINTR: a signal came first; -ENOMEM.
+ */
+int dune_ept_handle_fault(struct dune_ept *ept, struct dune_ept_fault *fault)
+{
+	struct table_reserve reserve = {};
+	int err;
+
+	for (;;) {
+		err = fault_try(ept, fault, &reserve);
+		if (err == -EFAULT) {
+			/* Not there, or not with these rights: ask the host. */
+			err = host_touch(fault->hva, fault->access);
+			if (err)
+				break;
+		} else if (err != -EAGAIN) {
+			break;
+		}
+		/* A mapping that never settles must not hold us for ever. */
+		if (signal_pending(current)) {
+			err = -EINTR;
+			break;
+		}
+		cond_resched();
+	}
+	reserve_free(&reserve);
+	return err;
+}
+
+/* ---- Tiles -------------------------------------------------------------- */
+
+/**
+ * dune_ept_set_tile - show 1 GiB of the process as a tile
+ * @ept: the vm's EPT
+ * @tile: which; the caller has checked the range
+ * @hva: where, 1 GiB aligned
+ *
+ * Context: a thread of the vm's mm, vm->lock held; may sleep.
+ * Return: 0; -EFAULT: nothing of the process is there; -EEXIST: the tile, or
+ * that piece of the process, is in use already; -ENOMEM.
+ */
+int dune_ept_set_tile(struct dune_ept *ept, u32 tile, u64 hva)
+{
+	unsigned long piece = hva >> DUNE_TILE_SHIFT;
+	bool mapped;
+	int err;
+
+	mmap_read_lock(ept->mm);
+	mapped = find_vma_intersection(ept->mm, hva, hva + TILE_SIZE);
+	mmap_read_unlock(ept->mm);
+	if (!mapped)
+		return -EFAULT;
+
+	/*
+	 * pieces first: a zap that runs between the two finds the tile and
+	 * nothing in it; the other way round it would miss what a fault put
+	 * there.
+	 */
+	err = xa_insert(&ept->pieces, piece, xa_mk_value(tile),
+			GFP_KERNEL_ACCOUNT);
+	if (err)
+		return err == -EBUSY ? -EEXIST : err;
+	err = xa_insert(&ept->tiles, tile, xa_mk_value(piece),
+			GFP_KERNEL_ACCOUNT);
+	if (err) {
+		xa_erase(&ept->pieces, piece);
+		return err == -EBUSY ? -EEXIST : err;
+	}
+	return 0;
+}
+
+/**
+ * dune_ept_clear_tile - the tile shows nothing any more
+ * @ept: the vm's EPT
+ * @tile: which
+ *
+ * Context: vm->lock held; may sleep. No CPU can reach the piece through it on
+ * return. Return: 0, or -ENOENT.
+ */
+int dune_ept_clear_tile(struct dune_ept *ept, u32 tile)
+{
+	u64 gpa = (u64)tile << DUNE_TILE_SHIFT;
+	void *piece;
+	bool any;
+
+	piece = xa_erase(&ept->tiles, tile);
+	if (!piece)
+		return -ENOENT;
+
+	/* A fault that found the tile before looks again under this lock. */
+	spin_lock(&ept->lock);
+	any = leaves_scan(ept, gpa, gpa + TILE_SIZE, true);
+	spin_unlock(&ept->lock);
+	if (any)
+		dune_ept_flush(ept);
+	xa_erase(&ept->pieces, xa_to_value(piece));
+	return 0;
+}
+
+/* ---- Life --------------------------------------------------------------- */
+
+int dune_ept_init(struct dune_ept *ept, struct mm_struct *mm)
+{
+	ept->root = table_alloc();
+	if (!ept->root)
+		return -ENOMEM;
+	ept->nr_pages = 1;
+	ept->eptp = __pa(ept->root) | VMX_EPTP_MT_WB | VMX_EPTP_PWL_4;
+	ept->mm = mm;
+	xa_init_flags(&ept->tiles, XA_FLAGS_ACCOUNT);
+	xa_init_flags(&ept->pieces, XA_FLAGS_ACCOUNT);
+	spin_lock_init(&ept->lock);
+	atomic64_set(&ept->generation, 1);
+	spin_lock_init(&ept->users_lock);
+	INIT_LIST_HEAD(&ept->users);
+	return 0;
+}
+
+void dune_ept_exit(struct dune_ept *ept)
+{
+	table_free(ept, ept->root, EPT_ROOT_LEVEL);
+	xa_destroy(&ept->tiles);
+	xa_destroy(&ept->pieces);
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What one EPT entry looks like, and nothing about who owns it. Used by ept.c
+ * only. (Intel SDM, "The Extended Page Table Mechanism (EPT)".)
+ */
+#ifndef DUNE_EPT_ENTRY_H
+#define DUNE_EPT_ENTRY_H
+
+#include <linux/types.h>
+#include <asm/page_types.h>
+#include <asm/vmx.h>
+
+/* Level 1 maps 4 KiB, 2 maps 2 MiB, 3 maps 1 GiB; 4 is the root. */
+#define EPT_ROOT_LEVEL 4
+#define EPT_MAX_LEAF_LEVEL 3
+
+#define EPT_ENTRY_ADDRESS GENMASK_ULL(51, 12)
+#define EPT_ENTRY_LARGE BIT_ULL(7)
+
+static inline unsigned int ept_level_shift(int level)
+{
+	return PAGE_SHIFT + 9 * (level - 1);
+}
+
+static inline u64 ept_level_size(int level)
+{
+	return 1ULL << ept_level_shift(level);
+}
+
+static inline unsigned int ept_index(u64 gpa, int level)
+{
+	return (gpa >> ept_level_shift(level)) & 511;
+}
+
+static inline bool ept_entry_present(u64 entry)
+{
+	return entry & VMX_EPT_RWX_MASK;
+}
+
+static inline bool ept_entry_leaf(u64 entry, int level)
+{
+	return level == 1 || (entry & EPT_ENTRY_LARGE);
+}
+
+static inline u64 *ept_entry_table(u64 entry)
+{
+	return __va(entry & EPT_ENTRY_ADDRESS);
+}
+
+static inline u64 ept_entry_make_table(const u64 *table)
+{
+	return __pa(table) | VMX_EPT_RWX_MASK;
+}
+
+static inline u64 ept_entry_make_leaf(u64 pa, int level, u64 rwx, u8 memory_type)
+{
+	return pa | rwx | ((u64)memory_type << VMX_EPT_MT_EPTE_SHIFT) |
+	       (level > 1 ? EPT_ENTRY_LARGE : 0);
+}
+
+#endif /* DUNE_EPT_ENTRY_H */

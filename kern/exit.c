@@ -1,0 +1,462 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Why the guest left, and what follows: run.c asks after each exit. The answer
+ * to what the guest may not do is an exception inside it, never its death.
+ *
+ * Every handler but dune_exit_fault() runs with interrupts off, our VMCS
+ * current and the guest's MSRs loaded, and returns an enum dune_action or an
+ * enum dune_exit.
+ */
+#include <linux/nospec.h>
+#include <asm/cpufeature.h>
+#include <asm/processor.h>
+#include <asm/debugreg.h>
+#include <asm/trapnr.h>
+
+#include "compat.h"
+#include "exit.h"
+#include "vm.h"
+#include "vmx.h"
+#include "vmx_insn.h"
+
+#define EVENT_HW_EXCEPTION (INTR_TYPE_HARD_EXCEPTION | INTR_INFO_VALID_MASK)
+
+/* Exceptions that push an error code (Intel SDM, "Exception and Interrupt
+ * Reference"). */
+#define VECTORS_WITH_ERROR                                                     \
+	(BIT(X86_TRAP_DF) | BIT(X86_TRAP_TS) | BIT(X86_TRAP_NP) |              \
+	 BIT(X86_TRAP_SS) | BIT(X86_TRAP_GP) | BIT(X86_TRAP_PF) |              \
+	 BIT(X86_TRAP_AC))
+
+/* Unknown to <asm/vmx.h>, since KVM never lets it through. */
+#define EXIT_REASON_GETSEC 11
+
+/* ---- Events to deliver -------------------------------------------------- */
+
+static bool event_is_exception(u32 info)
+{
+	return (info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_HARD_EXCEPTION;
+}
+
+static bool contributory(u8 vector)
+{
+	return vector == X86_TRAP_DE ||
+	       (vector >= X86_TRAP_TS && vector <= X86_TRAP_GP);
+}
+
+/*
+ * Queues an exception on top of what is queued already, by the rules of the
+ * SDM's "Conditions for Generating a Double Fault". False: triple fault.
+ */
+static bool queue_exception(struct dune_vcpu *vcpu, u8 vector, u32 error)
+{
+	struct dune_event *event = &vcpu->event;
+	u32 first = event->info & INTR_INFO_VECTOR_MASK;
+
+	if (event->info && event_is_exception(event->info)) {
+		if (first == X86_TRAP_DF)
+			return false;
+		if ((contributory(first) && contributory(vector)) ||
+		    (first == X86_TRAP_PF &&
+		     (contributory(vector) || vector == X86_TRAP_PF))) {
+			vector = X86_TRAP_DF;
+			error = 0;
+		}
+	}
+	event->info = EVENT_HW_EXCEPTION | vector;
+	event->error = error;
+	event->length = 0;
+	if (BIT(vector) & VECTORS_WITH_ERROR)
+		event->info |= INTR_INFO_DELIVER_CODE_MASK;
+	return true;
+}
+
+static int answer_exception(struct dune_vcpu *vcpu, u8 vector)
+{
+	vcpu->stats[DUNE_STAT_EXIT_DENIED]++;
+	/* The loop in run.c loads events only from the top. */
+	return queue_exception(vcpu, vector, 0) ? ACTION_INTERRUPT :
+						  DUNE_EXIT_SHUTDOWN;
+}
+
+/* The exit came while the CPU was delivering an event: deliver it again. */
+static void requeue_event(struct dune_vcpu *vcpu)
+{
+	u32 info = vmcs_read32(IDT_VECTORING_INFO_FIELD);
+
+	if (likely(!(info & VECTORING_INFO_VALID_MASK)))
+		return;
+	vcpu->event.info = info & ~BIT(12); /* undefined there, reserved here */
+	vcpu->event.error = 0;
+	vcpu->event.length = 0;
+	if (info & VECTORING_INFO_DELIVER_CODE_MASK)
+		vcpu->event.error = vmcs_read32(IDT_VECTORING_ERROR_CODE);
+	switch (info & VECTORING_INFO_TYPE_MASK) {
+	case INTR_TYPE_SOFT_INTR:
+	case INTR_TYPE_SOFT_EXCEPTION:
+	case INTR_TYPE_PRIV_SW_EXCEPTION:
+		vcpu->event.length = vmcs_read32(VM_EXIT_INSTRUCTION_LEN);
+	}
+}
+
+/**
+ * dune_exit_inject - take an exception from the caller of DUNE_RUN
+ * @vcpu: marked busy
+ * @inject: dune_run.inject, read once
+ * @error: its error code
+ * @cr2: for a page fault
+ *
+ * Return: 0, -EINVAL, or DUNE_EXIT_SHUTDOWN for a triple fault.
+ */
+int dune_exit_inject(struct dune_vcpu *vcpu, u32 inject, u32 error, u64 cr2)
+{
+	u32 vector = inject & 0xff;
+
+	if (inject & ~(DUNE_INJECT_VALID | DUNE_INJECT_ERROR | 0xff) ||
+	    !(inject & DUNE_INJECT_VALID))
+		return -EINVAL;
+	if (vector > 31 || vector == X86_TRAP_NMI)
+		return -EINVAL;
+	if (!!(inject & DUNE_INJECT_ERROR) !=
+	    !!(BIT(vector) & VECTORS_WITH_ERROR))
+		return -EINVAL;
+	/* The CPU takes 15 bits and no more (SDM, "VM-Entry Checks"). */
+	if (error & ~0x7fffU)
+		return -EINVAL;
+	if (!queue_exception(vcpu, vector, error))
+		return DUNE_EXIT_SHUTDOWN;
+	if (vector == X86_TRAP_PF)
+		vcpu->cr2 = cr2;
+	return 0;
+}
+
+/* ---- Common to handlers -------------------------------------------------- */
+
+static bool guest_in_ring3(void)
+{
+	return (vmcs_read32(GUEST_SS_AR_BYTES) >> 5) & 3;
+}
+
+static u64 skip_instruction(void)
+{
+	u64 rip = vmcs_read_natural(GUEST_RIP) +
+		  vmcs_read32(VM_EXIT_INSTRUCTION_LEN);
+
+	vmcs_write_natural(GUEST_RIP, rip);
+	return rip;
+}
+
+/* ---- Exits that are Linux's business ------------------------------------- */
+
+static int handle_external_interrupt(struct dune_vcpu *vcpu)
+{
+	vcpu->stats[DUNE_STAT_EXIT_INTERRUPT]++;
+	requeue_event(vcpu);
+	return ACTION_INTERRUPT;
+}
+
+static int handle_exception_nmi(struct dune_vcpu *vcpu)
+{
+	u32 info = vmcs_read32(VM_EXIT_INTR_INFO);
+	u8 vector = info & INTR_INFO_VECTOR_MASK;
+
+	if ((info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_NMI_INTR) {
+		vcpu->stats[DUNE_STAT_EXIT_NMI]++;
+		requeue_event(vcpu);
+		asm volatile("int $2"); /* NMIs are blocked until its IRET */
+		return ACTION_INTERRUPT;
+	}
+	if (vector == X86_TRAP_MC) {
+		requeue_event(vcpu);
+		asm volatile("int $18");
+		return ACTION_INTERRUPT;
+	}
+
+	/* #DB or #AC: the guest's own; only the loop is ours to break. */
+	vcpu->stats[DUNE_STAT_EXIT_EXCEPTION]++;
+	if (vector == X86_TRAP_DB) {
+		vcpu->dr6 |= vmcs_read_natural(EXIT_QUALIFICATION) &
+			     (DR_TRAP_BITS | DR_STEP | BIT(13));
+		/* ICEBP delivers without a DPL check, and skips itself. */
+		if ((info & INTR_INFO_INTR_TYPE_MASK) ==
+		    INTR_TYPE_PRIV_SW_EXCEPTION) {
+			vcpu->event.info = info & ~BIT(12);
+			vcpu->event.length = vmcs_read32(VM_EXIT_INSTRUCTION_LEN);
+			return ACTION_INTERRUPT;
+		}
+	}
+	return queue_exception(vcpu, vector, 0) ? ACTION_INTERRUPT :
+						  DUNE_EXIT_SHUTDOWN;
+}
+
+/* ---- Exits that are the caller's business --------------------------------- */
+
+static int handle_vmcall(struct dune_vcpu *vcpu)
+{
+	if (unlikely(guest_in_ring3()))
+		return answer_exception(vcpu, X86_TRAP_UD);
+	vcpu->stats[DUNE_STAT_EXIT_HYPERCALL]++;
+	vcpu->run->rip = skip_instruction();
+	return DUNE_EXIT_HYPERCALL;
+}
+
+static int handle_ept_violation(struct dune_vcpu *vcpu)
+{
+	u64 qualification = vmcs_read_natural(EXIT_QUALIFICATION);
+	struct dune_ept_fault *fault = &vcpu->fault;
+
+	vcpu->stats[DUNE_STAT_EXIT_MEMORY]++;
+	requeue_event(vcpu);
+	fault->gpa = vmcs_read64(GUEST_PHYSICAL_ADDRESS);
+	fault->access = 0;
+	if (qualification & EPT_VIOLATION_ACC_WRITE)
+		fault->access |= VMX_EPT_WRITABLE_MASK;
+	if (qualification & EPT_VIOLATION_ACC_INSTR)
+		fault->access |= VMX_EPT_EXECUTABLE_MASK;
+	if (qualification & EPT_VIOLATION_ACC_READ || !fault->access)
+		fault->access |= VMX_EPT_READABLE_MASK;
+	vcpu->fault_qualification = qualification;
+	return ACTION_FAULT;
+}
+
+static void report_memory(struct dune_vcpu *vcpu)
+{
+	u64 qualification = vcpu->fault_qualification;
+	struct dune_run *run = vcpu->run;
+	u32 access = 0;
+
+	if (qualification & EPT_VIOLATION_ACC_READ)
+		access |= DUNE_ACCESS_READ;
+	if (qualification & EPT_VIOLATION_ACC_WRITE)
+		access |= DUNE_ACCESS_WRITE;
+	if (qualification & EPT_VIOLATION_ACC_INSTR)
+		access |= DUNE_ACCESS_EXEC;
+	if (!(qualification & EPT_VIOLATION_GVA_TRANSLATED))
+		access |= DUNE_ACCESS_WALK;
+	if (vcpu->fault.hva == ~0ULL)
+		access |= DUNE_ACCESS_NO_TILE;
+	if (vcpu->fault_user)
+		access |= DUNE_ACCESS_USER;
+
+	run->hardware_reason = EXIT_REASON_EPT_VIOLATION;
+	run->memory_gva = vcpu->fault_gva;
+	run->memory_gpa = vcpu->fault.gpa;
+	run->memory_hva = vcpu->fault.hva;
+	run->memory_access = access;
+}
+
+/* What only a bad access needs is read from the VMCS only then. */
+static int read_fault_details(struct dune_vcpu *vcpu)
+{
+	u64 displaced;
+	int err = dune_vcpu_load_vmcs(vcpu, &displaced);
+
+	if (err)
+		return err;
+	vcpu->run->rip = vmcs_read_natural(GUEST_RIP);
+	vcpu->fault_user = guest_in_ring3();
+	dune_vmcs_put(displaced);
+	local_irq_enable();
+	return 0;
+}
+
+/**
+ * dune_exit_fault - solve an EPT violation, or report it
+ * @vcpu: whose last exit was one
+ *
+ * Context: process, interrupts on; may sleep.
+ * Return: an enum dune_action, an enum dune_exit, or -errno.
+ */
+int dune_exit_fault(struct dune_vcpu *vcpu)
+{
+	int err = dune_ept_handle_fault(&vcpu->vm->ept, &vcpu->fault);
+
+	if (likely(!err))
+		return ACTION_INTERRUPT;
+	if (err == -EINTR)
+		return DUNE_EXIT_INTR;
+	if (err == -ENOMEM)
+		return err;
+	err = read_fault_details(vcpu);
+	if (err)
+		return err;
+	report_memory(vcpu);
+	return DUNE_EXIT_MEMORY;
+}
+
+static int handle_triple_fault(struct dune_vcpu *vcpu)
+{
+	vcpu->run->rip = vmcs_read_natural(GUEST_RIP);
+	return DUNE_EXIT_SHUTDOWN;
+}
+
+static int report_unknown(struct dune_vcpu *vcpu, u32 reason)
+{
+	struct dune_run *run = vcpu->run;
+
+	vcpu->stats[DUNE_STAT_EXIT_OTHER]++;
+	run->hardware_reason = reason & 0xffff;
+	run->qualification = vmcs_read_natural(EXIT_QUALIFICATION);
+	run->rip = vmcs_read_natural(GUEST_RIP);
+	run->entry_error = 0;
+	return reason & VMX_EXIT_REASONS_FAILED_VMENTRY ? DUNE_EXIT_FAIL_ENTRY :
+							  DUNE_EXIT_UNKNOWN;
+}
+
+/* ---- Instructions -------------------------------------------------------- */
+
+/*
+ * The host's CPUID, less what we do not offer: VMX, MONITOR, and what lives in
+ * state or MSRs that the guest cannot reach.
+ */
+static int handle_cpuid(struct dune_vcpu *vcpu)
+{
+	u64 *gpr = vcpu->run->gpr;
+	u32 leaf = gpr[DUNE_RAX], subleaf = gpr[DUNE_RCX];
+	u32 eax = leaf, ebx, ecx = subleaf, edx;
+
+	vcpu->stats[DUNE_STAT_EXIT_CPUID]++;
+	native_cpuid(&eax, &ebx, &ecx, &edx);
+	if (leaf == 1) {
+		ecx &= ~(BIT(3) | BIT(5) | BIT(27)); /* MONITOR VMX OSXSAVE */
+		if (vmcs_read_natural(GUEST_CR4) & X86_CR4_OSXSAVE)
+			ecx |= BIT(27);
+	} else if (leaf == 7 && subleaf == 0) {
+		ebx &= ~BIT(2); /* SGX */
+		ecx &= ~(BIT(3) | BIT(4) | BIT(5) | BIT(7) | BIT(16) |
+			 BIT(30)); /* PKU OSPKE WAITPKG SHSTK LA57 SGX_LC */
+		edx &= ~(BIT(5) | BIT(18) | BIT(20) | BIT(22) | BIT(24) |
+			 BIT(25)); /* UINTR PCONFIG IBT AMX */
+	} else if (leaf == 0xd && subleaf == 1) {
+		eax &= ~(BIT(3) | BIT(4)); /* XSAVES XFD */
+	}
+	gpr[DUNE_RAX] = eax;
+	gpr[DUNE_RBX] = ebx;
+	gpr[DUNE_RCX] = ecx;
+	gpr[DUNE_RDX] = edx;
+	skip_instruction();
+	return ACTION_REENTER;
+}
+
+static int handle_hlt(struct dune_vcpu *vcpu)
+{
+	skip_instruction();
+	return ACTION_YIELD;
+}
+
+static int handle_msr_read(struct dune_vcpu *vcpu)
+{
+	u64 *gpr = vcpu->run->gpr;
+	u64 value;
+
+	vcpu->stats[DUNE_STAT_EXIT_MSR]++;
+	if (!dune_msr_read(vcpu, gpr[DUNE_RCX], &value))
+		return answer_exception(vcpu, X86_TRAP_GP);
+	gpr[DUNE_RAX] = (u32)value;
+	gpr[DUNE_RDX] = value >> 32;
+	skip_instruction();
+	return ACTION_REENTER;
+}
+
+static int handle_msr_write(struct dune_vcpu *vcpu)
+{
+	u64 *gpr = vcpu->run->gpr;
+	u64 value = (u32)gpr[DUNE_RAX] | gpr[DUNE_RDX] << 32;
+
+	vcpu->stats[DUNE_STAT_EXIT_MSR]++;
+	if (!dune_msr_write(vcpu, gpr[DUNE_RCX], value))
+		return answer_exception(vcpu, X86_TRAP_GP);
+	skip_instruction();
+	return ACTION_REENTER;
+}
+
+/* XCR0 is the host's; writing what is there already is no change. */
+static int handle_xsetbv(struct dune_vcpu *vcpu)
+{
+	u64 *gpr = vcpu->run->gpr;
+	u64 value = (u32)gpr[DUNE_RAX] | gpr[DUNE_RDX] << 32;
+
+	vcpu->stats[DUNE_STAT_EXIT_CR]++;
+	if ((u32)gpr[DUNE_RCX] || value != dune_vmx_caps.xcr0)
+		return answer_exception(vcpu, X86_TRAP_GP);
+	skip_instruction();
+	return ACTION_REENTER;
+}
+
+/* Bits that the guest may change do not exit: what comes here it may not. */
+static int handle_cr_access(struct dune_vcpu *vcpu)
+{
+	vcpu->stats[DUNE_STAT_EXIT_CR]++;
+	return answer_exception(vcpu, X86_TRAP_GP);
+}
+
+static int handle_with_gp(struct dune_vcpu *vcpu)
+{
+	return answer_exception(vcpu, X86_TRAP_GP);
+}
+
+static int handle_with_ud(struct dune_vcpu *vcpu)
+{
+	return answer_exception(vcpu, X86_TRAP_UD);
+}
+
+/* ---- The table ------------------------------------------------------------ */
+
+static int (*const handlers[])(struct dune_vcpu *vcpu) = {
+	[EXIT_REASON_EXCEPTION_NMI] = handle_exception_nmi,
+	[EXIT_REASON_EXTERNAL_INTERRUPT] = handle_external_interrupt,
+	[EXIT_REASON_TRIPLE_FAULT] = handle_triple_fault,
+	[EXIT_REASON_CPUID] = handle_cpuid,
+	[EXIT_REASON_HLT] = handle_hlt,
+	[EXIT_REASON_INVD] = handle_with_gp,
+	[EXIT_REASON_RDPMC] = handle_with_gp,
+	[EXIT_REASON_VMCALL] = handle_vmcall,
+	[EXIT_REASON_VMCLEAR] = handle_with_ud,
+	[EXIT_REASON_VMLAUNCH] = handle_with_ud,
+	[EXIT_REASON_VMPTRLD] = handle_with_ud,
+	[EXIT_REASON_VMPTRST] = handle_with_ud,
+	[EXIT_REASON_VMREAD] = handle_with_ud,
+	[EXIT_REASON_VMRESUME] = handle_with_ud,
+	[EXIT_REASON_VMWRITE] = handle_with_ud,
+	[EXIT_REASON_VMOFF] = handle_with_ud,
+	[EXIT_REASON_VMON] = handle_with_ud,
+	[EXIT_REASON_CR_ACCESS] = handle_cr_access,
+	[EXIT_REASON_DR_ACCESS] = handle_with_gp,
+	[EXIT_REASON_IO_INSTRUCTION] = handle_with_gp,
+	[EXIT_REASON_MSR_READ] = handle_msr_read,
+	[EXIT_REASON_MSR_WRITE] = handle_msr_write,
+	[EXIT_REASON_MWAIT_INSTRUCTION] = handle_with_ud,
+	[EXIT_REASON_MONITOR_INSTRUCTION] = handle_with_ud,
+	[EXIT_REASON_EPT_VIOLATION] = handle_ept_violation,
+	[EXIT_REASON_INVEPT] = handle_with_ud,
+	[EXIT_REASON_INVVPID] = handle_with_ud,
+	[EXIT_REASON_WBINVD] = handle_with_gp,
+	[EXIT_REASON_XSETBV] = handle_xsetbv,
+	[EXIT_REASON_VMFUNC] = handle_with_ud,
+	[EXIT_REASON_ENCLS] = handle_with_ud,
+	[EXIT_REASON_GETSEC] = handle_with_ud,
+};
+
+/**
+ * dune_exit_handle - answer the exit that just happened
+ * @vcpu: whose
+ *
+ * Context: interrupts off, VMCS current.
+ * Return: an enum dune_action or an enum dune_exit.
+ */
+int dune_exit_handle(struct dune_vcpu *vcpu)
+{
+	u32 reason = vmcs_read32(VM_EXIT_REASON);
+
+	/* Called directly, where a table costs a retpoline. */
+	if (likely(reason == EXIT_REASON_VMCALL))
+		return handle_vmcall(vcpu);
+	if (reason == EXIT_REASON_EPT_VIOLATION)
+		return handle_ept_violation(vcpu);
+	if (reason < ARRAY_SIZE(handlers)) {
+		reason = array_index_nospec(reason, ARRAY_SIZE(handlers));
+		if (handlers[reason])
+			return handlers[reason](vcpu);
+	}
+	return report_unknown(vcpu, reason);
+}

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Reading the host's page tables, and making the host fill them. Called by
+ * ept.c. The leaf itself gives frame, size, rights and memory type, so that
+ * anonymous memory, files, huge pages and PFN maps are all one path, and no
+ * page reference is taken.
+ */
+#include <linux/mm.h>
+#include <linux/pgtable.h>
+#include <linux/sched/signal.h>
+#include <linux/uaccess.h>
+#include <asm/asm.h>
+#include <asm/msr.h>
+#include <asm/vmx.h>
+
+#include "compat.h"
+#include "host_walk.h"
+
+/* EPT memory type for each of the eight PAT entries. */
+static u8 memory_type_of_pat[8];
+
+/* Called once, at load: Linux never changes IA32_PAT afterwards. */
+void host_walk_init(void)
+{
+	u64 pat;
+	int i;
+
+	rdmsrl(MSR_IA32_CR_PAT, pat);
+	for (i = 0; i < 8; i++) {
+		u8 type = (pat >> (8 * i)) & 7;
+
+		/* UC- has no number in EPT; without MTRRs it is UC. */
+		memory_type_of_pat[i] = type == 7 ? 0 : type;
+	}
+}
+
+static u8 memory_type(u64 flags, int level)
+{
+	u64 pat_bit = level == 1 ? _PAGE_PAT : _PAGE_PAT_LARGE;
+	int index = 0;
+
+	if (flags & _PAGE_PWT)
+		index |= 1;
+	if (flags & _PAGE_PCD)
+		index |= 2;
+	if (flags & pat_bit)
+		index |= 4;
+	return memory_type_of_pat[index];
+}
+
+static int leaf_fill(struct host_leaf *leaf, u64 flags, u64 pfn, int level)
+{
+	/* _PAGE_PRESENT alone: PROT_NONE and NUMA hints are not there. */
+	if ((flags & (_PAGE_PRESENT | _PAGE_USER)) !=
+	    (_PAGE_PRESENT | _PAGE_USER))
+		return -EFAULT;
+
+	leaf->pa = pfn << PAGE_SHIFT;
+	leaf->level = level;
+	leaf->memory_type = memory_type(flags, level);
+	leaf->rwx = VMX_EPT_READABLE_MASK;
+	/* A clean page must fault on a write, or the host never learns of it. */
+	if ((flags & _PAGE_RW) && (flags & _PAGE_DIRTY))
+		leaf->rwx |= VMX_EPT_WRITABLE_MASK;
+	if (!(flags & _PAGE_NX))
+		leaf->rwx |= VMX_EPT_EXECUTABLE_MASK;
+	return 0;
+}
+
+static int walk_irqs_off(struct mm_struct *mm, unsigned long hva,
+			 struct host_leaf *leaf)
+{
+	pgd_t pgd;
+	p4d_t p4d;
+	pud_t pud;
+	pmd_t pmd;
+	pte_t pte;
+
+	pgd = READ_ONCE(*pgd_offset(mm, hva));
+	if (pgd_none(pgd) || pgd_bad(pgd))
+		return -EFAULT;
+
+	/* Of the copy: with four levels this is the copy itself. */
+	p4d = READ_ONCE(*p4d_offset(&pgd, hva));
+	if (p4d_none(p4d) || p4d_bad(p4d))
+		return -EFAULT;
+
+	pud = READ_ONCE(*pud_offset(&p4d, hva));
+	if (!pud_present(pud))
+		return -EFAULT;
+	if (compat_pud_leaf(pud))
+		return leaf_fill(leaf, pud_flags(pud), pud_pfn(pud), 3);
+	if (pud_bad(pud))
+		return -EFAULT;
+
+	pmd = READ_ONCE(*pmd_offset(&pud, hva));
+	if (!pmd_present(pmd))
+		return -EFAULT;
+	if (compat_pmd_leaf(pmd))
+		return leaf_fill(leaf, pmd_flags(pmd), pmd_pfn(pmd), 2);
+	if (pmd_bad(pmd))
+		return -EFAULT;
+
+	pte = READ_ONCE(*pte_offset_kernel(&pmd, hva));
+	if (!pte_present(pte))
+		return -EFAULT;
+	return leaf_fill(leaf, pte_flags(pte), pte_pfn(pte), 1);
+}
+
+/**
+ * host_walk - read the leaf that maps an address
+ * @mm: whose tables
+ * @hva: a user address
+ * @leaf: filled in
+ *
+ * Context: any. Interrupts are off while the tables are read, which keeps them
+ * from being freed, as it does for get_user_pages_fast().
+ * Return: 0, or -EFAULT if nothing is present there.
+ */
+int host_walk(struct mm_struct *mm, unsigned long hva, struct host_leaf *leaf)
+{
+	unsigned long flags;
+	int err;
+
+	local_irq_save(flags);
+	err = walk_irqs_off(mm, hva, leaf);
+	local_irq_restore(flags);
+	return err;
+}
+
+/* An atomic OR with 0: the access of a write, and no other effect. */
+static int touch_write(u8 __user *address)
+{
+	int err = 0;
+
+	if (!user_access_begin(address, 1))
+		return -EFAULT;
+	asm volatile("1:	lock; orb $0, (%[address])\n"
+		     "2:\n"
+		     _ASM_EXTABLE_TYPE_REG(1b, 2b, EX_TYPE_EFAULT_REG, %[err])
+		     : [err] "+r"(err)
+		     : [address] "r"(address)
+		     : "memory", "cc");
+	user_access_end();
+	return err;
+}
+
+static int touch_read(u8 __user *address)
+{
+	u8 __maybe_unused value;
+
+	return get_user(value, address);
+}
+
+/**
+ * host_touch - make the access that the guest tried, on its behalf
+ * @hva: where
+ * @access: VMX_EPT_*_MASK
+ *
+ * A real access goes through the host's own fault path, and so means what it
+ * would mean for the process itself: stack growth, copy-on-write,
+ * userfaultfd, protection keys.
+ *
+ * Context: a thread of that mm; may sleep.
+ * Return: 0; -EINTR: a signal came first; -EFAULT: the process may not.
+ */
+int host_touch(unsigned long hva, u32 access)
+{
+	u8 __user *address = (u8 __user *)hva;
+	int err;
+
+	if (access & VMX_EPT_WRITABLE_MASK)
+		err = touch_write(address);
+	else
+		err = touch_read(address);
+	if (err && fatal_signal_pending(current))
+		return -EINTR;
+	if (!err && (access & VMX_EPT_EXECUTABLE_MASK)) {
+		struct host_leaf leaf;
+
+		/* Fetching from where no code may run is not cured by a read. */
+		if (!host_walk(current->mm, hva, &leaf) &&
+		    !(leaf.rwx & VMX_EPT_EXECUTABLE_MASK))
+			return -EFAULT;
+	}
+	return err;
+}

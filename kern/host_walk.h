@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the host's page tables say of one address. ept.c asks; the answer is
+ * only as good as the mmu notifier's sequence count says it is.
+ */
+#ifndef DUNE_HOST_WALK_H
+#define DUNE_HOST_WALK_H
+
+#include <linux/types.h>
+
+struct mm_struct;
+
+/* A present leaf of the host's tables, in EPT's words. */
+struct host_leaf {
+	u64 pa; /* of the start of the leaf */
+	u64 rwx; /* VMX_EPT_*_MASK; writable only if dirty, too */
+	int level; /* 1: 4 KiB, 2: 2 MiB, 3: 1 GiB */
+	u8 memory_type;
+};
+
+void host_walk_init(void);
+int host_walk(struct mm_struct *mm, unsigned long hva, struct host_leaf *leaf);
+int host_touch(unsigned long hva, u32 access);
+
+#endif /* DUNE_HOST_WALK_H */

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The module and its device. An open of /dev/dune makes a vm; vm.c goes on.
+ */
+#include <linux/fs.h>
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+
+#include "host_walk.h"
+#include "vm.h"
+#include "vmx.h"
+
+static int device_open(struct inode *inode, struct file *file)
+{
+	struct dune_vm *vm = dune_vm_create();
+
+	if (IS_ERR(vm))
+		return PTR_ERR(vm);
+	file->private_data = vm;
+	return 0;
+}
+
+static int device_release(struct inode *inode, struct file *file)
+{
+	dune_vm_put(file->private_data);
+	return 0;
+}
+
+static const struct file_operations device_fops = {
+	.owner = THIS_MODULE,
+	.open = device_open,
+	.release = device_release,
+	.unlocked_ioctl = dune_vm_ioctl,
+	.llseek = no_llseek,
+};
+
+static struct miscdevice device = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = "dune",
+	.fops = &device_fops,
+	.mode = 0600,
+};
+
+static int __init dune_init(void)
+{
+	int err;
+
+	err = dune_vmx_caps_init();
+	if (err)
+		return err;
+	host_walk_init();
+	err = dune_vmx_cpu_init();
+	if (err)
+		return err;
+	err = misc_register(&device);
+	if (err)
+		goto exit_vmx_cpu;
+	return 0;
+
+exit_vmx_cpu:
+	dune_vmx_cpu_exit();
+	return err;
+}
+
+static void __exit dune_exit(void)
+{
+	misc_deregister(&device);
+	dune_vmx_cpu_exit();
+}
+
+module_init(dune_init);
+module_exit(dune_exit);
+MODULE_LICENSE("GPL");
+MODULE_DESCRIPTION("Dune: privileged CPU features for ordinary processes");

@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The run path: DUNE_RUN from vcpu.c comes in here, vmenter.S does the switch,
+ * exit.c says what follows. Load, entry and put-back are one section with
+ * interrupts off, so no other thread ever sees the guest's state in the
+ * hardware.
+ */
+#include <linux/entry-common.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
+#include <asm/desc.h>
+#include <asm/debugreg.h>
+#include <asm/segment.h>
+
+#include "compat.h"
+#include "cpu_insn.h"
+#include "exit.h"
+#include "vcpu.h"
+#include "vm.h"
+#include "vmenter.h"
+#include "vmx.h"
+#include "vmx_insn.h"
+
+/*
+ * Work that only the way back to user mode does: signals and scheduling, but
+ * also the thread's FPU state or KVM's lazily kept MSRs. Without any of these,
+ * the hardware holds the thread's own state.
+ */
+#define WORK_FLAGS                                                             \
+	(EXIT_TO_USER_MODE_WORK | COMPAT_TIF_NEED_RESCHED_LAZY |               \
+	 _TIF_NEED_FPU_LOAD | _TIF_USER_RETURN_NOTIFY)
+
+/* What the exit does not restore; kept for one section on the stack. */
+struct host_state {
+	u64 displaced; /* VMCS */
+	u64 inactive_gs_base;
+	u64 debugctl;
+	u16 ds, es, fs, gs, ldt;
+};
+
+/* ---- Loading and putting back ------------------------------------------- */
+
+/* First entry on this CPU, or after another. */
+static void arrive_on_cpu(struct dune_vcpu *vcpu)
+{
+	int cpu = smp_processor_id();
+
+	dune_vmcs_setup_host_cpu();
+	native_store_gdt(&vcpu->host_gdt);
+	memcpy(&vcpu->run->gdt[DUNE_GDT_CPU],
+	       &get_cpu_gdt_ro(cpu)[GDT_ENTRY_CPUNODE], sizeof(u64));
+	WRITE_ONCE(vcpu->run->cpu, cpu);
+	/* What this CPU's TLB may hold is not known: flush. */
+	vcpu->ept_generation = 0;
+	vcpu->host_cpu = cpu;
+}
+
+/**
+ * dune_vcpu_load_vmcs - make the vcpu's VMCS current here
+ * @vcpu: marked busy by the caller
+ * @displaced: for dune_vmcs_put()
+ *
+ * Return: 0 with interrupts off; or -errno with interrupts on.
+ */
+int dune_vcpu_load_vmcs(struct dune_vcpu *vcpu, u64 *displaced)
+{
+	int err;
+
+	for (;;) {
+		local_irq_disable();
+		err = dune_vmcs_load(&vcpu->vmcs, displaced);
+		if (likely(err >= 0))
+			break;
+		local_irq_enable();
+		if (err != -EXDEV)
+			return err;
+		dune_vmcs_clear(&vcpu->vmcs);
+	}
+	vcpu->stats[DUNE_STAT_VMCS_LOADS] += err;
+	if (unlikely(!vcpu->set_up)) {
+		dune_vmcs_setup_guest(vcpu->vm->ept.eptp, vcpu->vpid);
+		vcpu->set_up = true;
+	}
+	return 0;
+}
+
+/*
+ * LSTAR is the same on all CPUs and never changes, but KVM may leave its
+ * guest's in the MSR: read it when the thread's flags say that it has not.
+ */
+static u64 host_lstar(void)
+{
+	static u64 lstar;
+
+	if (unlikely(!lstar))
+		lstar = cpu_read_msr(MSR_LSTAR);
+	return lstar;
+}
+
+static __always_inline void host_save(struct dune_vcpu *vcpu,
+				      struct host_state *host)
+{
+	u64 value;
+
+	/* The VMCS's copy of what the exit restores. */
+	value = cpu_read_cr3();
+	if (unlikely(vcpu->host_cr3 != value)) {
+		vcpu->host_cr3 = value;
+		vmcs_write_natural(HOST_CR3, value);
+	}
+	value = cpu_read_cr4();
+	if (unlikely(vcpu->host_cr4 != value)) {
+		vcpu->host_cr4 = value;
+		vmcs_write_natural(HOST_CR4, value);
+	}
+	value = cpu_read_fs_base();
+	if (unlikely(vcpu->host_fs_base != value)) {
+		vcpu->host_fs_base = value;
+		vmcs_write_natural(HOST_FS_BASE, value);
+	}
+
+	/* What it does not restore. */
+	savesegment(ds, host->ds);
+	savesegment(es, host->es);
+	savesegment(fs, host->fs);
+	savesegment(gs, host->gs);
+	store_ldt(host->ldt);
+	host->debugctl = cpu_read_msr(MSR_IA32_DEBUGCTLMSR);
+	host->inactive_gs_base = cpu_read_inactive_gs_base();
+}
+
+static void host_reload_segments(struct dune_vcpu *vcpu,
+				 struct host_state *host)
+{
+	if (host->ldt)
+		asm volatile("lldt %0" : : "m"(host->ldt));
+	loadsegment(ds, host->ds);
+	loadsegment(es, host->es);
+	if (host->fs) {
+		loadsegment(fs, host->fs);
+		cpu_write_fs_base(vcpu->host_fs_base);
+	}
+	if (host->gs) {
+		load_gs_index(host->gs);
+		cpu_write_inactive_gs_base(host->inactive_gs_base);
+	}
+}
+
+static __always_inline void host_restore(struct dune_vcpu *vcpu,
+					 struct host_state *host)
+{
+	native_load_gdt(&vcpu->host_gdt); /* the exit left the limit at 64 K */
+	invalidate_tss_limit(); /* and this one too small for I/O bitmaps */
+	if (unlikely(hw_breakpoint_active()))
+		native_set_debugreg(7, __this_cpu_read(cpu_dr7));
+	if (unlikely(host->debugctl))
+		cpu_write_msr(MSR_IA32_DEBUGCTLMSR, host->debugctl);
+	if (unlikely(host->ds | host->es | host->fs | host->gs | host->ldt))
+		host_reload_segments(vcpu, host);
+}
+
+static __always_inline void guest_load(struct dune_vcpu *vcpu,
+				       struct host_state *host)
+{
+	if (unlikely(vcpu->kernel_gs_base != host->inactive_gs_base))
+		cpu_write_inactive_gs_base(vcpu->kernel_gs_base);
+	if (likely(vcpu->lstar != host_lstar())) {
+		vcpu->stats[DUNE_STAT_MSR_WRITES]++;
+		cpu_write_msr(MSR_LSTAR, vcpu->lstar);
+	}
+	if (unlikely(cpu_read_cr2() != vcpu->cr2))
+		cpu_write_cr2(vcpu->cr2);
+	if (unlikely(vcpu->event.info)) {
+		vmcs_write32(VM_ENTRY_INTR_INFO_FIELD, vcpu->event.info);
+		vmcs_write32(VM_ENTRY_EXCEPTION_ERROR_CODE, vcpu->event.error);
+		vmcs_write32(VM_ENTRY_INSTRUCTION_LEN, vcpu->event.length);
+		vcpu->event.info = 0;
+	}
+}
+
+static __always_inline void guest_put(struct dune_vcpu *vcpu,
+				      struct host_state *host)
+{
+	vcpu->cr2 = cpu_read_cr2();
+	if (likely(vcpu->lstar != host_lstar())) {
+		vcpu->stats[DUNE_STAT_MSR_WRITES]++;
+		cpu_write_msr(MSR_LSTAR, host_lstar());
+	}
+	vcpu->kernel_gs_base = cpu_read_inactive_gs_base();
+	if (unlikely(vcpu->kernel_gs_base != host->inactive_gs_base))
+		cpu_write_inactive_gs_base(host->inactive_gs_base);
+}
+
+/* ---- Entering ----------------------------------------------------------- */
+
+/*
+ * From here on dune_ept_flush() sees this CPU as one to kick: whatever it
+ * zapped before, we flush; whatever it zaps later, its interrupt makes us
+ * leave the guest for.
+ */
+static __always_inline void tlb_begin(struct dune_vcpu *vcpu)
+{
+	u64 generation;
+
+	WRITE_ONCE(vcpu->ept_user.cpu, vcpu->host_cpu);
+	smp_mb(); /* pairs with the one in dune_ept_flush() */
+	generation = atomic64_read(&vcpu->vm->ept.generation);
+	if (unlikely(vcpu->ept_generation != generation)) {
+		vcpu->ept_generation = generation;
+		vcpu->stats[DUNE_STAT_TLB_FLUSHES]++;
+		vmx_invept(VMX_EPT_EXTENT_CONTEXT, vcpu->vm->ept.eptp);
+	}
+}
+
+static __always_inline void tlb_end(struct dune_vcpu *vcpu)
+{
+	smp_store_release(&vcpu->ept_user.cpu, -1);
+}
+
+static int entry_refused(struct dune_vcpu *vcpu)
+{
+	struct dune_run *run = vcpu->run;
+
+	run->hardware_reason = 0;
+	run->entry_error = vmcs_read32(VM_INSTRUCTION_ERROR);
+	run->rip = vmcs_read_natural(GUEST_RIP);
+	run->qualification = 0;
+	return DUNE_EXIT_FAIL_ENTRY;
+}
+
+/* One section with interrupts off; on return they are on. */
+static int enter_once(struct dune_vcpu *vcpu)
+{
+	struct host_state host;
+	int action;
+
+	action = dune_vcpu_load_vmcs(vcpu, &host.displaced);
+	if (unlikely(action))
+		return action;
+
+	/* Checked with interrupts off, so that no wake-up is lost. */
+	if (unlikely(compat_thread_flags() & WORK_FLAGS)) {
+		dune_vmcs_put(host.displaced);
+		local_irq_enable();
+		return DUNE_EXIT_INTR;
+	}
+	if (unlikely(vcpu->host_cpu != smp_processor_id()))
+		arrive_on_cpu(vcpu);
+
+	host_save(vcpu, &host);
+	guest_load(vcpu, &host);
+	tlb_begin(vcpu);
+	current->flags |= PF_VCPU; /* a tick counts as guest time */
+
+	do {
+		vcpu->stats[DUNE_STAT_ENTRIES]++;
+		if (unlikely(dune_vmenter(vcpu->run->gpr, &vcpu->host_rsp,
+					  vcpu->vmcs.launched))) {
+			action = entry_refused(vcpu);
+			break;
+		}
+		vcpu->vmcs.launched = true;
+		vcpu->stats[DUNE_STAT_EXITS]++;
+		action = dune_exit_handle(vcpu);
+	} while (action == ACTION_REENTER);
+
+	tlb_end(vcpu);
+	guest_put(vcpu, &host);
+	host_restore(vcpu, &host);
+	vcpu->stats[DUNE_STAT_VMCS_ACCESSES] +=
+		__this_cpu_read(dune_vmcs_accesses);
+	__this_cpu_write(dune_vmcs_accesses, 0);
+	dune_vmcs_put(host.displaced);
+
+	local_irq_enable();
+	current->flags &= ~PF_VCPU;
+	return action;
+}
+
+static int take_injection(struct dune_vcpu *vcpu)
+{
+	struct dune_run *run = vcpu->run;
+	u32 inject = READ_ONCE(run->inject);
+
+	if (likely(!inject))
+		return 0;
+	WRITE_ONCE(run->inject, 0);
+	return dune_exit_inject(vcpu, inject, READ_ONCE(run->inject_error),
+				READ_ONCE(run->inject_cr2));
+}
+
+/**
+ * dune_vcpu_run - DUNE_RUN: run the guest until somebody must do something
+ * @vcpu: of the caller's own mm
+ *
+ * Context: process; may sleep, as the guest's page faults do.
+ * Return: enum dune_exit, or -ESTALE: another mm's; -EBUSY: another thread runs
+ * it, or VMX is off; -EINVAL: bad injection; -EIO.
+ */
+int dune_vcpu_run(struct dune_vcpu *vcpu)
+{
+	int action;
+
+	if (unlikely(current->mm != vcpu->vm->mm))
+		return -ESTALE;
+	if (unlikely(test_and_set_bit_lock(0, &vcpu->busy)))
+		return -EBUSY;
+
+	action = take_injection(vcpu);
+	if (unlikely(action))
+		goto out;
+	do {
+		action = enter_once(vcpu);
+		if (action == ACTION_FAULT)
+			action = dune_exit_fault(vcpu);
+		else if (action == ACTION_YIELD)
+			yield();
+	} while (action <= ACTION_YIELD);
+
+	if (action >= 0) {
+		vcpu->run->exit_reason = action;
+		vcpu->stats[DUNE_STAT_RETURNS]++;
+	}
+out:
+	clear_bit_unlock(0, &vcpu->busy);
+	return action;
+}

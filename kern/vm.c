@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A vm and its calls: main.c opens it, its vcpus are vcpu.c's. Everything here
+ * is process context and may sleep.
+ */
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/magic.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "compat.h"
+#include "vcpu.h"
+#include "vm.h"
+#include "vmx.h"
+
+/* ---- Life ------------------------------------------------------------------ */
+
+/**
+ * dune_vm_create - a vm for the address space of the caller
+ *
+ * Return: with one reference, or an ERR_PTR.
+ */
+struct dune_vm *dune_vm_create(void)
+{
+	struct dune_vm *vm;
+	int err;
+
+	if (!current->mm)
+		return ERR_PTR(-EINVAL);
+	vm = kzalloc(sizeof(*vm), GFP_KERNEL_ACCOUNT);
+	if (!vm)
+		return ERR_PTR(-ENOMEM);
+	kref_init(&vm->ref);
+	mutex_init(&vm->lock);
+	spin_lock_init(&vm->stats_lock);
+	vm->mm = current->mm;
+
+	err = dune_ept_init(&vm->ept, vm->mm);
+	if (err)
+		goto free_vm;
+	err = dune_notifier_init(&vm->notifier, &vm->ept);
+	if (err)
+		goto exit_ept;
+	return vm;
+
+exit_ept:
+	dune_ept_exit(&vm->ept);
+free_vm:
+	kfree(vm);
+	return ERR_PTR(err);
+}
+
+static void vm_destroy(struct kref *ref)
+{
+	struct dune_vm *vm = container_of(ref, struct dune_vm, ref);
+
+	dune_notifier_exit(&vm->notifier);
+	dune_ept_exit(&vm->ept);
+	if (vm->kvm_file)
+		fput(vm->kvm_file);
+	if (vm->owns_vmx)
+		dune_vmx_put();
+	kfree(vm);
+}
+
+void dune_vm_get(struct dune_vm *vm)
+{
+	kref_get(&vm->ref);
+}
+
+void dune_vm_put(struct dune_vm *vm)
+{
+	kref_put(&vm->ref, vm_destroy);
+}
+
+/* ---- Who keeps VMX on -------------------------------------------------------- */
+
+/* Only KVM makes an anonymous inode of this name. */
+static bool is_kvm_vm(struct file *file)
+{
+	return file_inode(file)->i_sb->s_magic == ANON_INODE_FS_MAGIC &&
+	       !strcmp(file->f_path.dentry->d_name.name, "kvm-vm");
+}
+
+static int hold_kvm(struct dune_vm *vm, struct dune_hold_kvm __user *user)
+{
+	struct dune_hold_kvm hold;
+	struct file *file;
+	int err = 0;
+
+	if (copy_from_user(&hold, user, sizeof(hold)))
+		return -EFAULT;
+	if (hold.flags)
+		return -EINVAL;
+	file = fget(hold.kvm_vm_fd);
+	if (!file)
+		return -EBADF;
+	if (!is_kvm_vm(file)) {
+		fput(file);
+		return -EINVAL;
+	}
+
+	mutex_lock(&vm->lock);
+	if (vm->kvm_file || vm->owns_vmx)
+		err = -EBUSY;
+	else
+		vm->kvm_file = file;
+	mutex_unlock(&vm->lock);
+	if (err)
+		fput(file);
+	return err;
+}
+
+/**
+ * dune_vm_hold_vmx - VMX stays on for the rest of the vm's life
+ * @vm: about to get a vcpu
+ *
+ * Return: 0; -EBUSY: somebody else has VMX on; -EOPNOTSUPP.
+ */
+int dune_vm_hold_vmx(struct dune_vm *vm)
+{
+	int err = 0;
+
+	mutex_lock(&vm->lock);
+	if (!vm->kvm_file && !vm->owns_vmx) {
+		err = dune_vmx_get();
+		vm->owns_vmx = !err;
+	}
+	mutex_unlock(&vm->lock);
+	return err;
+}
+
+/* ---- Calls ------------------------------------------------------------------- */
+
+static int get_caps(struct dune_caps __user *user)
+{
+	const struct dune_vmx_caps *vmx = &dune_vmx_caps;
+	struct dune_caps caps = {
+		.abi_version = DUNE_ABI_VERSION,
+		.nr_tiles = vmx->nr_tiles,
+		.features = DUNE_CAP_RUN_LSEEK,
+		.cr0_allowed = vmx->cr0_allowed,
+		.cr4_allowed = vmx->cr4_allowed,
+		.xcr0 = vmx->xcr0,
+	};
+
+	if (vmx->guest_1g)
+		caps.features |= DUNE_CAP_GUEST_1G;
+	if (vmx->ept_leaf_level >= 2)
+		caps.features |= DUNE_CAP_EPT_2M;
+	if (vmx->ept_leaf_level >= 3)
+		caps.features |= DUNE_CAP_EPT_1G;
+	if (vmx->vpid)
+		caps.features |= DUNE_CAP_VPID;
+	if (compat_can_own_vmx())
+		caps.features |= DUNE_CAP_OWN_VMX;
+	return copy_to_user(user, &caps, sizeof(caps)) ? -EFAULT : 0;
+}
+
+static int set_tile(struct dune_vm *vm, struct dune_tile __user *user)
+{
+	struct dune_tile tile;
+	int err;
+
+	if (copy_from_user(&tile, user, sizeof(tile)))
+		return -EFAULT;
+	if (tile.flags & ~DUNE_TILE_CLEAR || tile.tile >= dune_vmx_caps.nr_tiles)
+		return -EINVAL;
+	if (tile.flags & DUNE_TILE_CLEAR) {
+		if (tile.hva)
+			return -EINVAL;
+	} else if (tile.hva & ((1ULL << DUNE_TILE_SHIFT) - 1) ||
+		   tile.hva >= TASK_SIZE_MAX) {
+		return -EINVAL;
+	}
+
+	mutex_lock(&vm->lock);
+	if (tile.flags & DUNE_TILE_CLEAR)
+		err = dune_ept_clear_tile(&vm->ept, tile.tile);
+	else
+		err = dune_ept_set_tile(&vm->ept, tile.tile, tile.hva);
+	mutex_unlock(&vm->lock);
+	return err;
+}
+
+void dune_vm_retire_vcpu_stats(struct dune_vm *vm, const u64 *stats)
+{
+	int i;
+
+	spin_lock(&vm->stats_lock);
+	for (i = 0; i < DUNE_STAT_NR; i++)
+		vm->past_stats[i] += stats[i];
+	spin_unlock(&vm->stats_lock);
+}
+
+static void sum_stats(struct dune_vm *vm, u64 *sum)
+{
+	struct dune_ept *ept = &vm->ept;
+	struct dune_ept_user *user;
+	int i;
+
+	spin_lock(&vm->stats_lock);
+	memcpy(sum, vm->past_stats, sizeof(vm->past_stats));
+	spin_unlock(&vm->stats_lock);
+
+	spin_lock(&ept->users_lock);
+	list_for_each_entry(user, &ept->users, node) {
+		struct dune_vcpu *vcpu =
+			container_of(user, struct dune_vcpu, ept_user);
+
+		for (i = 0; i < DUNE_STAT_NR; i++)
+			sum[i] += READ_ONCE(vcpu->stats[i]);
+	}
+	spin_unlock(&ept->users_lock);
+
+	spin_lock(&ept->lock);
+	sum[DUNE_STAT_EPT_MAPPED] = ept->nr_mapped;
+	sum[DUNE_STAT_EPT_ZAPPED] = ept->nr_zapped;
+	sum[DUNE_STAT_EPT_PAGES] = ept->nr_pages;
+	spin_unlock(&ept->lock);
+}
+
+int dune_stats_copy(struct dune_stats __user *to, const u64 *stats)
+{
+	struct dune_stats copy = {};
+
+	BUILD_BUG_ON(DUNE_STAT_NR > DUNE_STATS_MAX);
+	memcpy(copy.value, stats, DUNE_STAT_NR * sizeof(u64));
+	return copy_to_user(to, &copy, sizeof(copy)) ? -EFAULT : 0;
+}
+
+static int get_stats(struct dune_vm *vm, struct dune_stats __user *user)
+{
+	u64 sum[DUNE_STAT_NR];
+
+	sum_stats(vm, sum);
+	return dune_stats_copy(user, sum);
+}
+
+long dune_vm_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	struct dune_vm *vm = file->private_data;
+	void __user *user = (void __user *)arg;
+
+	if (current->mm != vm->mm)
+		return -ESTALE;
+
+	switch (cmd) {
+	case DUNE_GET_CAPS:
+		return get_caps(user);
+	case DUNE_HOLD_KVM:
+		return hold_kvm(vm, user);
+	case DUNE_SET_TILE:
+		return set_tile(vm, user);
+	case DUNE_CREATE_VCPU:
+		return arg ? -EINVAL : dune_vcpu_create(vm);
+	case DUNE_FLUSH_TLB:
+		if (arg)
+			return -EINVAL;
+		dune_ept_flush(&vm->ept);
+		return 0;
+	case DUNE_GET_STATS:
+		return get_stats(vm, user);
+	default:
+		return -ENOTTY;
+	}
+}

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Which VMCS is current on which CPU. vcpu.c and state.c load ours and put
+ * back what they found, so that KVM never learns that we were there.
+ */
+#include <linux/percpu.h>
+#include <linux/slab.h>
+#include <linux/smp.h>
+#include <asm/processor-flags.h>
+#include <asm/special_insns.h>
+
+#include "vmcs.h"
+#include "vmx.h"
+#include "vmx_insn.h"
+
+DEFINE_PER_CPU(u64, dune_vmcs_accesses);
+
+/* All that this CPU may hold in its cache, and the one we left current. */
+static DEFINE_PER_CPU(struct list_head, vmcs_held);
+static DEFINE_PER_CPU(u64, vmcs_left);
+
+void dune_vmcs_write_failed(unsigned long field, u64 value)
+{
+	pr_warn_ratelimited("VMWRITE of field %#lx, value %#llx, failed: %u\n",
+			    field, value, vmcs_read32(VM_INSTRUCTION_ERROR));
+}
+
+void dune_vmcs_init_cpu(int cpu)
+{
+	INIT_LIST_HEAD(per_cpu_ptr(&vmcs_held, cpu));
+	per_cpu(vmcs_left, cpu) = VMX_NO_VMCS;
+}
+
+int dune_vmcs_init(struct dune_vmcs *vmcs)
+{
+	u32 *region = (u32 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+
+	if (!region)
+		return -ENOMEM;
+	*region = dune_vmx_caps.revision;
+	vmcs->region = region;
+	vmcs->pa = __pa(region);
+	vmcs->cpu = -1;
+	return 0;
+}
+
+void dune_vmcs_exit(struct dune_vmcs *vmcs)
+{
+	dune_vmcs_clear(vmcs);
+	free_page((unsigned long)vmcs->region);
+}
+
+/* First use on this CPU since it was last cleared. */
+static int adopt(struct dune_vmcs *vmcs, int cpu)
+{
+	if (vmx_vmclear(vmcs->pa))
+		return -EIO;
+	vmcs->launched = false;
+	vmcs->cpu = cpu;
+	list_add(&vmcs->node, this_cpu_ptr(&vmcs_held));
+	return 0;
+}
+
+/**
+ * dune_vmcs_load - make our VMCS current on this CPU
+ * @vmcs: ours
+ * @displaced: for dune_vmcs_put(): whose VMCS must be put back
+ *
+ * What we left ourselves, or nothing, need not be put back: then the VMCS stays
+ * current, and the next load costs no VMPTRLD.
+ *
+ * Context: interrupts off until dune_vmcs_put().
+ * Return: 0; -EXDEV: another CPU holds it: dune_vmcs_clear() with interrupts
+ * on, then try again; -EBUSY: VMX is off here; -EIO: the CPU refused.
+ */
+int dune_vmcs_load(struct dune_vmcs *vmcs, u64 *displaced)
+{
+	int cpu = smp_processor_id();
+	u64 found;
+
+	if (unlikely(!(native_read_cr4() & X86_CR4_VMXE)))
+		return -EBUSY;
+	if (unlikely(vmcs->cpu != cpu)) {
+		int err;
+
+		if (vmcs->cpu >= 0)
+			return -EXDEV;
+		err = adopt(vmcs, cpu);
+		if (err)
+			return err;
+	}
+
+	*displaced = VMX_NO_VMCS;
+	found = vmx_vmptrst();
+	if (likely(found == vmcs->pa))
+		return 0;
+	if (found != this_cpu_read(vmcs_left))
+		*displaced = found;
+	if (vmx_vmptrld(vmcs->pa))
+		return -EIO;
+	this_cpu_write(vmcs_left, vmcs->pa);
+	return 1;
+}
+
+void dune_vmcs_put(u64 displaced)
+{
+	if (unlikely(displaced != VMX_NO_VMCS))
+		vmx_vmptrld(displaced);
+}
+
+static void clear_here(void *arg)
+{
+	struct dune_vmcs *vmcs = arg;
+
+	if (vmcs->cpu != smp_processor_id())
+		return;
+	if (native_read_cr4() & X86_CR4_VMXE)
+		vmx_vmclear(vmcs->pa);
+	if (this_cpu_read(vmcs_left) == vmcs->pa)
+		this_cpu_write(vmcs_left, VMX_NO_VMCS);
+	list_del(&vmcs->node);
+	vmcs->cpu = -1;
+}
+
+/**
+ * dune_vmcs_clear - write the VMCS back to memory, wherever it is held
+ * @vmcs: ours; nobody is entering it
+ *
+ * Context: interrupts on. A CPU that goes offline clears what it holds itself.
+ */
+void dune_vmcs_clear(struct dune_vmcs *vmcs)
+{
+	int cpu = READ_ONCE(vmcs->cpu);
+
+	if (cpu >= 0)
+		smp_call_function_single(cpu, clear_here, vmcs, 1);
+}
+
+/* On a CPU that loses VMX, interrupts off. */
+void dune_vmcs_clear_cpu(void)
+{
+	struct dune_vmcs *vmcs, *next;
+
+	list_for_each_entry_safe(vmcs, next, this_cpu_ptr(&vmcs_held), node)
+		clear_here(vmcs);
+}

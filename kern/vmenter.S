@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The world switch. Called by vcpu.c with interrupts off and our VMCS current;
+ * what comes next is exit.c.
+ */
+#include <linux/linkage.h>
+#include <asm/asm.h>
+#include <asm/nospec-branch.h>
+#include "uapi/dune_abi.h"
+#include "vmenter.h"
+
+#define GPR(n) (8 * (n))
+
+/*
+ * bool dune_vmenter(u64 *gpr, u64 *host_rsp, bool launched)
+ *
+ * Loads the guest's registers from gpr, enters, and saves them there after the
+ * exit. *host_rsp is what HOST_RSP holds; it is written only when the stack is
+ * at another depth. Returns true if the CPU refused to enter.
+ */
+SYM_FUNC_START(dune_vmenter)
+	push	%rbp
+	push	%r15
+	push	%r14
+	push	%r13
+	push	%r12
+	push	%rbx
+	push	%rdi
+
+	cmp	%rsp, (%rsi)
+	je	.Lhost_rsp_right
+	mov	%rsp, (%rsi)
+	mov	$VMCS_HOST_RSP, %eax
+	vmwrite	%rsp, %rax
+.Lhost_rsp_right:
+	test	%dl, %dl	/* the moves below leave the flags alone */
+
+	mov	GPR(DUNE_RAX)(%rdi), %rax
+	mov	GPR(DUNE_RCX)(%rdi), %rcx
+	mov	GPR(DUNE_RDX)(%rdi), %rdx
+	mov	GPR(DUNE_RBX)(%rdi), %rbx
+	mov	GPR(DUNE_RBP)(%rdi), %rbp
+	mov	GPR(DUNE_RSI)(%rdi), %rsi
+	mov	GPR(DUNE_R8)(%rdi), %r8
+	mov	GPR(DUNE_R9)(%rdi), %r9
+	mov	GPR(DUNE_R10)(%rdi), %r10
+	mov	GPR(DUNE_R11)(%rdi), %r11
+	mov	GPR(DUNE_R12)(%rdi), %r12
+	mov	GPR(DUNE_R13)(%rdi), %r13
+	mov	GPR(DUNE_R14)(%rdi), %r14
+	mov	GPR(DUNE_R15)(%rdi), %r15
+	mov	GPR(DUNE_RDI)(%rdi), %rdi
+
+	jnz	.Lresume
+	vmlaunch
+	jmp	.Lrefused
+.Lresume:
+	vmresume
+	jbe	.Lrefused	/* always: CF or ZF says why */
+
+/* HOST_RIP: the CPU comes here with rsp = HOST_RSP and the guest's registers. */
+SYM_INNER_LABEL(dune_vmexit, SYM_L_GLOBAL)
+	ANNOTATE_NOENDBR
+	push	%rax
+	mov	8(%rsp), %rax
+	mov	%rcx, GPR(DUNE_RCX)(%rax)
+	mov	%rdx, GPR(DUNE_RDX)(%rax)
+	mov	%rbx, GPR(DUNE_RBX)(%rax)
+	mov	%rbp, GPR(DUNE_RBP)(%rax)
+	mov	%rsi, GPR(DUNE_RSI)(%rax)
+	mov	%rdi, GPR(DUNE_RDI)(%rax)
+	mov	%r8, GPR(DUNE_R8)(%rax)
+	mov	%r9, GPR(DUNE_R9)(%rax)
+	mov	%r10, GPR(DUNE_R10)(%rax)
+	mov	%r11, GPR(DUNE_R11)(%rax)
+	mov	%r12, GPR(DUNE_R12)(%rax)
+	mov	%r13, GPR(DUNE_R13)(%rax)
+	mov	%r14, GPR(DUNE_R14)(%rax)
+	mov	%r15, GPR(DUNE_R15)(%rax)
+	pop	GPR(DUNE_RAX)(%rax)
+	add	$8, %rsp
+
+	/*
+	 * No return is predicted from what the guest trained, and no register
+	 * of the guest's is at hand for a gadget: those that C code may use
+	 * before it writes them are cleared, the callee-saved ones popped.
+	 */
+	FILL_RETURN_BUFFER %rcx, RSB_CLEAR_LOOPS, X86_FEATURE_RSB_VMEXIT, \
+		X86_FEATURE_RSB_VMEXIT_LITE
+	xor	%eax, %eax
+	xor	%ecx, %ecx
+	xor	%edx, %edx
+	xor	%esi, %esi
+	xor	%edi, %edi
+	xor	%r8d, %r8d
+	xor	%r9d, %r9d
+	xor	%r10d, %r10d
+	xor	%r11d, %r11d
+.Lout:
+	pop	%rbx
+	pop	%r12
+	pop	%r13
+	pop	%r14
+	pop	%r15
+	pop	%rbp
+	RET
+
+.Lrefused:
+	pop	%rdi
+	mov	$1, %eax
+	jmp	.Lout
+SYM_FUNC_END(dune_vmenter)

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What we require of the CPU, as a list, with one line in the log for the
+ * first thing that is missing. Called by main.c at load; everything else reads
+ * dune_vmx_caps.
+ */
+#include <linux/kernel.h>
+#include <asm/cpufeature.h>
+#include <asm/fpu/xcr.h>
+#include <asm/msr.h>
+#include <asm/processor-flags.h>
+#include <asm/vmx.h>
+
+#include "compat.h"
+#include "dune_abi.h"
+#include "vmx.h"
+
+struct dune_vmx_caps dune_vmx_caps __ro_after_init;
+
+/*
+ * Controls by the MSR that says what may be set (Intel SDM, "VMX Capability
+ * Reporting Facility"). A required one that is missing ends the load; an
+ * optional one is set where it can be.
+ */
+struct vmx_control {
+	const char *name;
+	u32 msr;
+	u32 required;
+	u32 optional;
+	u32 *value;
+};
+
+static const struct vmx_control controls[] = {
+	{ "pin-based", MSR_IA32_VMX_TRUE_PINBASED_CTLS,
+	  PIN_BASED_EXT_INTR_MASK | PIN_BASED_NMI_EXITING, 0,
+	  &dune_vmx_caps.pin },
+	{ "primary processor-based", MSR_IA32_VMX_TRUE_PROCBASED_CTLS,
+	  CPU_BASED_HLT_EXITING | CPU_BASED_MWAIT_EXITING |
+		  CPU_BASED_MONITOR_EXITING | CPU_BASED_RDPMC_EXITING |
+		  CPU_BASED_CR8_LOAD_EXITING | CPU_BASED_CR8_STORE_EXITING |
+		  CPU_BASED_MOV_DR_EXITING | CPU_BASED_UNCOND_IO_EXITING |
+		  CPU_BASED_ACTIVATE_SECONDARY_CONTROLS, 0,
+	  &dune_vmx_caps.primary },
+	/*
+	 * No XSAVES: supervisor state components are the host's alone, and the
+	 * instruction is #UD without the control. WBINVD must not be the
+	 * guest's to run, nor ENCLS where there is SGX.
+	 */
+	{ "secondary processor-based", MSR_IA32_VMX_PROCBASED_CTLS2,
+	  SECONDARY_EXEC_ENABLE_EPT | SECONDARY_EXEC_WBINVD_EXITING,
+	  SECONDARY_EXEC_ENABLE_VPID | SECONDARY_EXEC_ENABLE_RDTSCP |
+		  SECONDARY_EXEC_ENABLE_INVPCID | SECONDARY_EXEC_ENCLS_EXITING,
+	  &dune_vmx_caps.secondary },
+	{ "VM-exit", MSR_IA32_VMX_TRUE_EXIT_CTLS,
+	  VM_EXIT_HOST_ADDR_SPACE_SIZE | VM_EXIT_SAVE_DEBUG_CONTROLS, 0,
+	  &dune_vmx_caps.exit },
+	{ "VM-entry", MSR_IA32_VMX_TRUE_ENTRY_CTLS,
+	  VM_ENTRY_IA32E_MODE | VM_ENTRY_LOAD_DEBUG_CONTROLS, 0,
+	  &dune_vmx_caps.entry },
+};
+
+static int missing(const char *what)
+{
+	pr_err("not usable on this CPU: %s\n", what);
+	return -EOPNOTSUPP;
+}
+
+static int require_vmx(void)
+{
+	u64 feat_ctl;
+
+	if (boot_cpu_data.x86_vendor != X86_VENDOR_INTEL &&
+	    boot_cpu_data.x86_vendor != X86_VENDOR_CENTAUR &&
+	    boot_cpu_data.x86_vendor != X86_VENDOR_ZHAOXIN)
+		return missing("it has no VT-x (VMX); AMD's SVM is not supported");
+	if (!(cpuid_ecx(1) & BIT(5)))
+		return missing("it has no VT-x (VMX), or a hypervisor hides it");
+	if (rdmsrl_safe(MSR_IA32_FEAT_CTL, &feat_ctl) ||
+	    !(feat_ctl & FEAT_CTL_LOCKED) ||
+	    !(feat_ctl & FEAT_CTL_VMX_ENABLED_OUTSIDE_SMX))
+		return missing("firmware has locked VT-x (VMX) off; enable it there");
+	if (!boot_cpu_has(X86_FEATURE_VMX))
+		return missing("the kernel has turned VT-x (VMX) off");
+	return 0;
+}
+
+static int require_features(void)
+{
+	if (!boot_cpu_has(X86_FEATURE_FSGSBASE))
+		return missing("no FSGSBASE (or nofsgsbase on the command line)");
+	if (!boot_cpu_has(X86_FEATURE_NX))
+		return missing("no NX (execute disable)");
+	if (!boot_cpu_has(X86_FEATURE_XSAVE))
+		return missing("no XSAVE");
+	if (compat_cpu_has_fred())
+		return missing("the kernel uses FRED; boot with fred=off");
+	return 0;
+}
+
+static int require_controls(void)
+{
+	const struct vmx_control *c;
+	u64 basic;
+
+	rdmsrl(MSR_IA32_VMX_BASIC, basic);
+	dune_vmx_caps.revision = basic & GENMASK(30, 0);
+	if (!(basic & BIT_ULL(55)))
+		return missing("VMX has no TRUE control MSRs");
+
+	for (c = controls; c < controls + ARRAY_SIZE(controls); c++) {
+		u32 must, may;
+
+		if (rdmsr_safe(c->msr, &must, &may))
+			return missing("a VMX capability MSR cannot be read");
+		if (c->required & ~may) {
+			pr_err("not usable on this CPU: %s controls lack %#x%s\n",
+			       c->name, c->required & ~may,
+			       c->required & ~may & SECONDARY_EXEC_ENABLE_EPT &&
+					       c->msr == MSR_IA32_VMX_PROCBASED_CTLS2 ?
+				       " (EPT)" : "");
+			return -EOPNOTSUPP;
+		}
+		*c->value = c->required | (c->optional & may) | must;
+	}
+	return 0;
+}
+
+static int require_ept(void)
+{
+	struct dune_vmx_caps *caps = &dune_vmx_caps;
+	u64 ept;
+
+	rdmsrl(MSR_IA32_VMX_EPT_VPID_CAP, ept);
+	if (!(ept & VMX_EPT_PAGE_WALK_4_BIT) || !(ept & VMX_EPTP_WB_BIT))
+		return missing("EPT has no 4-level write-back tables");
+	if (!(ept & VMX_EPT_INVEPT_BIT) || !(ept & VMX_EPT_EXTENT_CONTEXT_BIT))
+		return missing("EPT has no single-context INVEPT");
+
+	caps->ept_leaf_level = 1;
+	if (ept & VMX_EPT_2MB_PAGE_BIT)
+		caps->ept_leaf_level = 2;
+	if ((ept & VMX_EPT_1GB_PAGE_BIT) && caps->ept_leaf_level == 2)
+		caps->ept_leaf_level = 3;
+	caps->vpid = caps->secondary & SECONDARY_EXEC_ENABLE_VPID;
+	caps->exec_leaf_4k = boot_cpu_has_bug(X86_BUG_ITLB_MULTIHIT);
+	return 0;
+}
+
+/*
+ * A guest may change these; the rest exits, and is #GP there. VMXE and what
+ * VMX fixes are never the guest's, nor is a bit that the CPU does not have.
+ */
+#define CR0_GUEST (X86_CR0_MP | X86_CR0_EM | X86_CR0_TS | X86_CR0_WP | X86_CR0_AM)
+#define CR4_GUEST                                                              \
+	(X86_CR4_TSD | X86_CR4_DE | X86_CR4_PSE | X86_CR4_PGE |                \
+	 X86_CR4_OSFXSR | X86_CR4_OSXMMEXCPT | X86_CR4_UMIP |                  \
+	 X86_CR4_FSGSBASE | X86_CR4_PCIDE | X86_CR4_OSXSAVE | X86_CR4_SMEP |   \
+	 X86_CR4_SMAP)
+
+static int find_registers(void)
+{
+	struct dune_vmx_caps *caps = &dune_vmx_caps;
+	u64 fixed0, fixed1;
+	u32 pa_bits = cpuid_eax(0x80000000) >= 0x80000008 ?
+			      cpuid_eax(0x80000008) & 0xff : 36;
+
+	rdmsrl(MSR_IA32_VMX_CR0_FIXED0, fixed0);
+	caps->cr0_allowed = CR0_GUEST & ~fixed0;
+	caps->cr0_must = fixed0 | X86_CR0_PE | X86_CR0_PG | X86_CR0_NE |
+			 X86_CR0_ET;
+
+	rdmsrl(MSR_IA32_VMX_CR4_FIXED0, fixed0);
+	rdmsrl(MSR_IA32_VMX_CR4_FIXED1, fixed1);
+	caps->cr4_allowed = CR4_GUEST & fixed1 & ~fixed0;
+	caps->cr4_must = fixed0 | X86_CR4_PAE | X86_CR4_VMXE;
+
+	/* EPT's four levels reach 48 bits, whatever the CPU's bus does. */
+	pa_bits = min(pa_bits, 48U);
+	caps->guest_pa_mask = GENMASK_ULL(pa_bits - 1, 0);
+	caps->nr_tiles = 1U << (pa_bits - DUNE_TILE_SHIFT);
+	caps->guest_1g = boot_cpu_has(X86_FEATURE_GBPAGES);
+	caps->xcr0 = xgetbv(XCR_XFEATURE_ENABLED_MASK);
+	return 0;
+}
+
+/**
+ * dune_vmx_caps_init - require what we need, find what there is
+ *
+ * Return: 0, or -EOPNOTSUPP with the reason in the log.
+ */
+int __init dune_vmx_caps_init(void)
+{
+	static int (*const steps[])(void) __initconst = {
+		require_vmx, require_features, require_controls, require_ept,
+		find_registers,
+	};
+	int i, err = 0;
+
+	for (i = 0; i < ARRAY_SIZE(steps) && !err; i++)
+		err = steps[i]();
+	return err;
+}

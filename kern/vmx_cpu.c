@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * VMX on and off, CPU by CPU, for systems where KVM does not keep it on.
+ * Called by vm.c; below are vmcs.c, for what a CPU that goes away still holds,
+ * and vmx_insn.h.
+ *
+ * KVM's hold is preferred (DUNE_HOLD_KVM), since both cannot own it: while we
+ * do, KVM_CREATE_VM fails with EBUSY. So ours ends with the last vm.
+ */
+#include <linux/cpu.h>
+#include <linux/cpuhotplug.h>
+#include <linux/mutex.h>
+#include <linux/reboot.h>
+#include <linux/slab.h>
+#include <linux/syscore_ops.h>
+
+#include "compat.h"
+#include "vmcs.h"
+#include "vmx.h"
+#include "vmx_insn.h"
+
+static DEFINE_MUTEX(own_lock); /* nests inside the CPU hotplug lock */
+static unsigned int own_users;
+static bool own_active; /* CPUs that come online turn VMX on */
+static DEFINE_PER_CPU(void *, vmxon_region);
+static DEFINE_PER_CPU(bool, own_on);
+static int hotplug_state;
+
+/* On the CPU itself, interrupts off. */
+static int cpu_on(void)
+{
+	u32 *region = this_cpu_read(vmxon_region);
+
+	if (this_cpu_read(own_on))
+		return 0;
+	if (native_read_cr4() & X86_CR4_VMXE)
+		return -EBUSY; /* somebody else's */
+	*region = dune_vmx_caps.revision;
+	compat_cr4_set_vmxe();
+	if (vmx_on(__pa(region))) {
+		compat_cr4_clear_vmxe();
+		return -EIO;
+	}
+	this_cpu_write(own_on, true);
+	return 0;
+}
+
+static void cpu_off(void *unused)
+{
+	if (!this_cpu_read(own_on))
+		return;
+	dune_vmcs_clear_cpu();
+	vmx_off();
+	compat_cr4_clear_vmxe();
+	this_cpu_write(own_on, false);
+}
+
+static void cpu_on_call(void *result)
+{
+	int err = cpu_on();
+
+	if (err)
+		cmpxchg((int *)result, 0, err);
+}
+
+/**
+ * dune_vmx_get - turn VMX on for one more user
+ *
+ * Context: may sleep. Return: 0; -EBUSY: somebody else has it on;
+ * -EOPNOTSUPP: this kernel does not let us.
+ */
+int dune_vmx_get(void)
+{
+	int err = 0;
+
+	if (!compat_can_own_vmx())
+		return -EOPNOTSUPP;
+
+	cpus_read_lock();
+	mutex_lock(&own_lock);
+	if (!own_users) {
+		own_active = true;
+		on_each_cpu(cpu_on_call, &err, 1);
+		if (err) {
+			own_active = false;
+			on_each_cpu(cpu_off, NULL, 1);
+		}
+	}
+	if (!err)
+		own_users++;
+	mutex_unlock(&own_lock);
+	cpus_read_unlock();
+	return err;
+}
+
+void dune_vmx_put(void)
+{
+	cpus_read_lock();
+	mutex_lock(&own_lock);
+	if (!--own_users) {
+		own_active = false;
+		on_each_cpu(cpu_off, NULL, 1);
+	}
+	mutex_unlock(&own_lock);
+	cpus_read_unlock();
+}
+
+/* ---- CPUs that come and go, sleep, reboot -------------------------------- */
+
+/* On the CPU itself, after user threads may run there: they wait for us. */
+static int cpu_comes(unsigned int cpu)
+{
+	unsigned long flags;
+	int err = 0;
+
+	if (own_active) {
+		local_irq_save(flags);
+		err = cpu_on();
+		local_irq_restore(flags);
+	}
+	return err;
+}
+
+/* On the CPU itself, when no user thread runs there any more. */
+static int cpu_goes(unsigned int cpu)
+{
+	unsigned long flags;
+
+	local_irq_save(flags);
+	dune_vmcs_clear_cpu();
+	cpu_off(NULL);
+	local_irq_restore(flags);
+	return 0;
+}
+
+static int vmx_suspend(void)
+{
+	dune_vmcs_clear_cpu();
+	cpu_off(NULL);
+	return 0;
+}
+
+static void vmx_resume(void)
+{
+	if (own_active && cpu_on())
+		pr_err("VMX is not to be had after resume\n");
+}
+
+static void vmx_shutdown(void)
+{
+	on_each_cpu(cpu_off, NULL, 1);
+}
+
+static struct syscore_ops vmx_syscore_ops = {
+	.suspend = vmx_suspend,
+	.resume = vmx_resume,
+	.shutdown = vmx_shutdown,
+};
+
+static int vmx_reboot(struct notifier_block *nb, unsigned long action, void *p)
+{
+	/* INIT is blocked while VMX is on: a warm reset would hang. */
+	own_active = false;
+	on_each_cpu(cpu_off, NULL, 1);
+	return NOTIFY_OK;
+}
+
+static struct notifier_block reboot_block = { .notifier_call = vmx_reboot };
+
+static void free_regions(void)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		free_page((unsigned long)per_cpu(vmxon_region, cpu));
+}
+
+int __init dune_vmx_cpu_init(void)
+{
+	int cpu, err;
+
+	for_each_possible_cpu(cpu) {
+		void *region = (void *)get_zeroed_page(GFP_KERNEL);
+
+		per_cpu(vmxon_region, cpu) = region;
+		if (!region) {
+			err = -ENOMEM;
+			goto free_regions;
+		}
+		dune_vmcs_init_cpu(cpu);
+	}
+
+	err = cpuhp_setup_state(CPUHP_AP_ONLINE_DYN, "x86/dune:online",
+				cpu_comes, cpu_goes);
+	if (err < 0)
+		goto free_regions;
+	hotplug_state = err;
+
+	register_syscore_ops(&vmx_syscore_ops);
+	register_reboot_notifier(&reboot_block);
+	return 0;
+
+free_regions:
+	free_regions();
+	return err;
+}
+
+void dune_vmx_cpu_exit(void)
+{
+	unregister_reboot_notifier(&reboot_block);
+	unregister_syscore_ops(&vmx_syscore_ops);
+	cpuhp_remove_state(hotplug_state);
+	free_regions();
+}
