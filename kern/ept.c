@@ -48,9 +48,9 @@ struct table_reserve {
 	int nr;
 };
 
-static int reserve_fill(struct table_reserve *reserve)
+static int reserve_fill(struct table_reserve *reserve, int nr)
 {
-	while (reserve->nr < ARRAY_SIZE(reserve->page)) {
+	while (reserve->nr < nr) {
 		u64 *page = table_alloc();
 
 		if (!page)
@@ -94,6 +94,15 @@ static u64 *entry_find(struct dune_ept *ept, u64 gpa, int level, int *found,
 			table = ept_entry_table(*entry);
 		}
 	}
+}
+
+/* How many tables an entry of @gpa at @level would need. Under lock. */
+static int tables_missing(struct dune_ept *ept, u64 gpa, int level)
+{
+	int found;
+
+	entry_find(ept, gpa, level, &found, NULL);
+	return found - level;
 }
 
 /* ---- Flushing ----------------------------------------------------------- */
@@ -341,7 +350,7 @@ static int fault_try(struct dune_ept *ept, struct dune_ept_fault *fault,
 {
 	struct host_leaf leaf;
 	u64 *stale = NULL;
-	int stale_level = 0;
+	int stale_level = 0, missing;
 	bool replaced;
 	unsigned long seq;
 	u64 hva;
@@ -362,15 +371,16 @@ static int fault_try(struct dune_ept *ept, struct dune_ept_fault *fault,
 		return -EFAULT;
 	leaf_limit(&leaf, fault->access, fault->hva);
 
-	err = reserve_fill(reserve);
-	if (err)
-		return err;
-
 	spin_lock(&ept->lock);
 	if (leaf_outdated(ept, seq, fault->hva) ||
 	    !tile_find(ept, fault->gpa, &hva) || hva != fault->hva) {
 		spin_unlock(&ept->lock);
 		return -EAGAIN;
+	}
+	missing = tables_missing(ept, fault->gpa, leaf.level);
+	if (unlikely(missing > reserve->nr)) {
+		spin_unlock(&ept->lock);
+		return reserve_fill(reserve, missing) ?: -EAGAIN;
 	}
 	replaced = leaf_install(ept, fault->gpa, &leaf, reserve, &stale,
 				&stale_level);

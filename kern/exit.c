@@ -254,6 +254,9 @@ static int read_fault_details(struct dune_vcpu *vcpu)
 	if (err)
 		return err;
 	vcpu->run->rip = vmcs_read_natural(GUEST_RIP);
+	vcpu->fault_gva = 0;
+	if (vcpu->fault_qualification & EPT_VIOLATION_GVA_IS_VALID)
+		vcpu->fault_gva = vmcs_read_natural(GUEST_LINEAR_ADDRESS);
 	vcpu->fault_user = guest_in_ring3();
 	dune_vmcs_put(displaced);
 	local_irq_enable();

@@ -119,9 +119,11 @@ static void print_table(const struct bench_table *table)
 static void add_number(struct json_object *object, const char *name, double value)
 {
 	struct json_object *number = NULL; /* prints as null */
+	char text[32];
 
+	snprintf(text, sizeof(text), "%.2f", value);
 	if (!isnan(value))
-		number = json_object_new_double(round(value * 100) / 100);
+		number = json_object_new_double_s(value, text);
 	json_object_object_add(object, name, number);
 }
 
