@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * dune-sandbox: runs an unmodified program in ring 3 of this process. Every system call that it
+ * makes arrives in ring 0, in syscall.c. Read loader.c for what happens before, syscall.c for the
+ * time in between; this file is the frame around both.
+ */
+#include "file.h"
+#include "loader.h"
+#include "sandbox.h"
+#include "syscall.h"
+#include "trace.h"
+
+#include <argp.h>
+#include <dune.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <libgen.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+const char *argp_program_version = "dune-sandbox 0.1";
+
+static struct sandbox sandbox = { .trace_fd = -1 };
+
+struct options {
+	bool trace;
+	const char *trace_file; /* NULL: stderr */
+	char **program;		/* its argv */
+};
+
+static const struct argp_option option_list[] = {
+	{ "trace", 't', "FILE", OPTION_ARG_OPTIONAL,
+	  "Show each system call, as strace does, on stderr or in FILE", 0 },
+	{ "count", 'c', NULL, 0, "Count system calls and exits, and show the sums at the end", 0 },
+	{ 0 },
+};
+
+static error_t parse_option(int key, char *argument, struct argp_state *state)
+{
+	struct options *options = state->input;
+
+	switch (key) {
+	case 't':
+		options->trace = true;
+		options->trace_file = argument;
+		return 0;
+	case 'c':
+		sandbox.count = true;
+		return 0;
+	case ARGP_KEY_ARGS:
+		options->program = state->argv + state->next;
+		return 0;
+	case ARGP_KEY_NO_ARGS:
+		argp_error(state, "which program?");
+		return EINVAL;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static const struct argp parser = {
+	.options = option_list,
+	.parser = parse_option,
+	.args_doc = "PROGRAM [ARGUMENT...]",
+	.doc = "Runs PROGRAM in a Dune sandbox: in ring 3 of a virtual machine that is this process. "
+	       "System calls that are not known to be harmless are denied.\v"
+	       "The exit status is that of PROGRAM; 125 if the sandbox could not be made, 126 if "
+	       "PROGRAM cannot be run, 127 if it was not found.",
+};
+
+static int fail(int status, const char *what, const char *why)
+{
+	fprintf(stderr, "dune-sandbox: %s: %s\n", what, why);
+	return status;
+}
+
+/* ---- Before ------------------------------------------------------------ */
+
+/* On a high number, so that the program's first descriptors are the ones it expects. */
+static int open_trace(const char *file)
+{
+	int fd = file ? open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666) : STDERR_FILENO;
+	int high;
+
+	if (fd < 0)
+		return -errno;
+	high = fcntl(fd, F_DUPFD_CLOEXEC, 200);
+	if (file)
+		close(fd);
+	return high < 0 ? -errno : high;
+}
+
+static const char *why_not(int error)
+{
+	switch (error) {
+	case -ENOENT:
+		return "there is no /dev/dune; load the module dune first";
+	case -EACCES:
+		return "/dev/dune may not be opened by this user";
+	case -EBUSY:
+		return "another hypervisor holds the CPU's VMX";
+	case -EOPNOTSUPP:
+		return "the CPU lacks a feature; the kernel's log names it";
+	case -EPROTO:
+		return "the module dune and this libdune have different versions";
+	default:
+		return strerror(-error);
+	}
+}
+
+/* ---- Inside ------------------------------------------------------------ */
+
+static void handle_syscall(struct dune_frame *frame)
+{
+	sandbox_call_handle(&sandbox, frame);
+}
+
+/* Vector registers of ring 0 are none of ring 3's business: all as after execve(). */
+static void clear_vector_state(void)
+{
+	static struct {
+		uint8_t legacy[512], header[64];
+	} __attribute__((aligned(64))) state;
+	uint32_t all_but_pkru = ~(1u << 9);
+
+	*(uint32_t *)&state.legacy[24] = 0x1f80; /* MXCSR, which is loaded in any case */
+	__asm__ volatile("xrstor64 %0" : : "m"(state), "a"(all_but_pkru), "d"(0u) : "memory");
+}
+
+static int run(struct sandbox_program *program, struct dune_ring3_end *end)
+{
+	const struct dune_frame start = {
+		.rip = program->entry,
+		.rsp = program->stack,
+		.rflags = 0x202, /* IF, and the bit that is always set */
+	};
+	int result = dune_enter();
+
+	if (result)
+		return fail(SANDBOX_EXIT_FAILED, "cannot enter Dune", why_not(result));
+	result = dune_set_syscall_handler(handle_syscall, DUNE_SAVE_FPU);
+	if (!result) {
+		clear_vector_state();
+		result = dune_ring3_run(&start, end);
+	}
+	dune_leave();
+	return result ? fail(SANDBOX_EXIT_FAILED, "cannot run ring 3", strerror(-result)) : 0;
+}
+
+/* ---- After ------------------------------------------------------------- */
+
+static int signal_of_vector(unsigned vector)
+{
+	switch (vector) {
+	case 0:	 /* #DE */
+	case 16: /* #MF */
+	case 19: /* #XM */
+		return SIGFPE;
+	case 1: /* #DB */
+	case 3: /* #BP */
+		return SIGTRAP;
+	case 6: /* #UD */
+		return SIGILL;
+	case 12: /* #SS */
+	case 17: /* #AC */
+		return SIGBUS;
+	default:
+		return SIGSEGV;
+	}
+}
+
+/* A fault that ended the program. */
+static void report_fault(const struct dune_ring3_end *end)
+{
+	sandbox.end.signal = signal_of_vector(end->vector);
+	fprintf(stderr,
+		"dune-sandbox: %s: exception %u (error %#x) at rip %#" PRIx64 ", address %#" PRIx64
+		": %s\n",
+		sandbox.program.path, end->vector, end->error, end->rip, end->address,
+		strsignal(sandbox.end.signal));
+}
+
+static void print_counts(void)
+{
+	struct dune_counts counts;
+	uint64_t calls = 0, errors = 0;
+
+	fprintf(stderr, "%10s %10s  %s\n", "calls", "errors", "system call");
+	for (unsigned nr = 0; nr < SANDBOX_NR_COUNTED; nr++) {
+		const struct sandbox_row *row = sandbox_table_row(nr);
+
+		if (!sandbox.calls[nr])
+			continue;
+		calls += sandbox.calls[nr];
+		errors += sandbox.errors[nr];
+		fprintf(stderr, "%10" PRIu64 " %10" PRIu64 "  ", sandbox.calls[nr],
+			sandbox.errors[nr]);
+		if (row)
+			fprintf(stderr, "%s\n", row->name);
+		else
+			fprintf(stderr, "%u (not known)\n", nr);
+	}
+	fprintf(stderr, "%10" PRIu64 " %10" PRIu64 "  total\n", calls, errors);
+	if (dune_get_counts(&counts))
+		return;
+	fprintf(stderr,
+		"%" PRIu64 " exits, of which %" PRIu64 " hypercalls, %" PRIu64
+		" EPT faults, %" PRIu64 " interrupts, %" PRIu64 " CPUID\n",
+		counts.exits, counts.hypercalls, counts.ept_faults, counts.interrupts,
+		counts.cpuid);
+}
+
+/* Ends as the program did, so that whoever waits sees what it would have seen. */
+static int finish(void)
+{
+	int signal = sandbox.end.signal;
+	const struct rlimit no_core = { 0, 0 };
+	sigset_t all;
+
+	if (!signal)
+		return sandbox.end.status;
+	fflush(NULL);
+	setrlimit(RLIMIT_CORE, &no_core); /* the core would be the runtime's */
+	sigfillset(&all);
+	(void)(signal != SIGKILL &&
+	       sigaction(signal, &(struct sigaction){ .sa_handler = SIG_DFL }, NULL));
+	sigprocmask(SIG_UNBLOCK, &all, NULL);
+	raise(signal);
+	return 128 + signal;
+}
+
+int main(int argc, char **argv)
+{
+	uint64_t own_fds[SANDBOX_FD_WORDS];
+	struct dune_ring3_end end = { 0 };
+	struct options options = { 0 };
+	int result, fd;
+
+	argp_parse(&parser, argc, argv, ARGP_IN_ORDER, NULL, &options);
+	fd = sandbox_program_open(&sandbox.program, options.program[0]);
+	if (fd < 0)
+		return fail(fd == -ENOENT || fd == -ENOTDIR ? SANDBOX_EXIT_NOT_FOUND
+							    : SANDBOX_EXIT_NOT_EXECUTABLE,
+			    options.program[0], fd == -ENOENT ? "not found" : strerror(-fd));
+	result = sandbox_fds_list(own_fds);
+	if (result)
+		return fail(SANDBOX_EXIT_FAILED, "/proc/self/fd", strerror(-result));
+	own_fds[fd / 64] &= ~(1ull << fd % 64); /* closed by the loader */
+	if (options.trace) {
+		sandbox.trace_fd = open_trace(options.trace_file);
+		if (sandbox.trace_fd < 0)
+			return fail(SANDBOX_EXIT_FAILED, options.trace_file ?: "stderr",
+				    strerror(-sandbox.trace_fd));
+	}
+
+	result = dune_init();
+	if (result)
+		return fail(SANDBOX_EXIT_FAILED, "cannot use Dune", why_not(result));
+	result = sandbox_program_load(&sandbox.program, &sandbox.memory, fd, options.program,
+				      environ);
+	if (result)
+		return result;
+	result = sandbox_fds_hide_new(&sandbox, own_fds);
+	if (result)
+		return fail(SANDBOX_EXIT_FAILED, "/proc/self/fd", strerror(-result));
+	prctl(PR_SET_NAME, basename(strdupa(sandbox.program.path)), 0, 0, 0);
+
+	result = run(&sandbox.program, &end);
+	if (result)
+		return result;
+	if (end.vector != DUNE_VECTOR_SYSCALL)
+		report_fault(&end);
+	if (sandbox.trace_fd >= 0)
+		sandbox_trace_end(sandbox.trace_fd, &sandbox.end);
+	if (sandbox.count)
+		print_counts();
+	return finish();
+}

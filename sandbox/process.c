@@ -1,0 +1,424 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The process as ring 3 sees it: its end, its signals, its limits, the state of its thread.
+ * Called from syscall.c in ring 0. New threads, children and programs (emulate_clone(),
+ * emulate_execve()) have their place here, but are refused so far.
+ */
+#include "process.h"
+#include "sandbox.h"
+
+#include <asm/prctl.h>
+#include <dune.h>
+#include <errno.h>
+#include <linux/futex.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/personality.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+#define ADDRESS_END (1ull << 47)
+
+/* ---- The end ----------------------------------------------------------- */
+
+static long end(struct sandbox_call *call, int status, int signal)
+{
+	call->box->end = (struct sandbox_end){ status, signal };
+	dune_ring3_stop(call->frame, 0);
+	return 0;
+}
+
+long emulate_exit(struct sandbox_call *call)
+{
+	return end(call, call->arg[0] & 0xff, 0);
+}
+
+/* ---- Signals ----------------------------------------------------------- */
+
+static uint64_t bit(int signal)
+{
+	return 1ull << (signal - 1);
+}
+
+#define UNBLOCKABLE (bit(SIGKILL) | bit(SIGSTOP))
+
+static bool ignored_by_default(int signal)
+{
+	return signal == SIGCHLD || signal == SIGURG || signal == SIGWINCH || signal == SIGCONT;
+}
+
+static bool stops_by_default(int signal)
+{
+	return signal == SIGSTOP || signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU;
+}
+
+/* A signal that the program sent to itself. */
+static long deliver(struct sandbox_call *call, int signal)
+{
+	struct sandbox_signals *signals = &call->box->signals;
+	uint64_t handler = signals->action[signal].handler;
+
+	if (signals->blocked & bit(signal)) {
+		signals->pending |= bit(signal);
+		return 0;
+	}
+	signals->pending &= ~bit(signal);
+	if (handler == (uint64_t)SIG_IGN ||
+	    (handler == (uint64_t)SIG_DFL && ignored_by_default(signal)))
+		return 0;
+	if (handler != (uint64_t)SIG_DFL)
+		return 0; /* handlers are not run yet: see struct sandbox_signals */
+	if (stops_by_default(signal))
+		return kill(getpid(), SIGSTOP) ? -errno : 0;
+	return end(call, 128 + signal, signal);
+}
+
+static void deliver_pending(struct sandbox_call *call)
+{
+	uint64_t now = call->box->signals.pending & ~call->box->signals.blocked;
+
+	while (now && !call->box->end.signal) {
+		int signal = __builtin_ctzll(now) + 1;
+
+		now &= now - 1;
+		deliver(call, signal);
+	}
+}
+
+static long signal_self(struct sandbox_call *call, bool is_self, int signal)
+{
+	if (signal < 0 || signal > SANDBOX_NR_SIGNALS)
+		return -EINVAL;
+	if (!is_self)
+		return -EPERM;
+	return signal ? deliver(call, signal) : 0;
+}
+
+long emulate_kill(struct sandbox_call *call)
+{
+	return signal_self(call, (int)call->arg[0] == getpid(), call->arg[1]);
+}
+
+long emulate_tkill(struct sandbox_call *call)
+{
+	return signal_self(call, (int)call->arg[0] == gettid(), call->arg[1]);
+}
+
+long emulate_tgkill(struct sandbox_call *call)
+{
+	return signal_self(call, (int)call->arg[0] == getpid() && (int)call->arg[1] == gettid(),
+			   call->arg[2]);
+}
+
+/*
+ * The kernel has to know what is ignored (a write to a broken pipe); a handler it must not know,
+ * for it would run it outside Dune.
+ */
+static void tell_kernel(int signal, uint64_t handler)
+{
+	struct sigaction action = { .sa_handler =
+					    handler == (uint64_t)SIG_IGN ? SIG_IGN : SIG_DFL };
+
+	if (signal != SIGSEGV && signal != SIGBUS && signal != SIGILL && signal != SIGFPE &&
+	    signal != SIGTRAP)
+		sigaction(signal, &action, NULL);
+}
+
+long emulate_rt_sigaction(struct sandbox_call *call)
+{
+	int signal = call->arg[0];
+	struct sandbox_sigaction *action, new;
+
+	if (call->arg[3] != sizeof(uint64_t) || signal < 1 || signal > SANDBOX_NR_SIGNALS)
+		return -EINVAL;
+	action = &call->box->signals.action[signal];
+	if (call->arg[1]) {
+		if (sandbox_space_read(&new, call->arg[1], sizeof(new)))
+			return -EFAULT;
+		if (signal == SIGKILL || signal == SIGSTOP)
+			return -EINVAL;
+	}
+	if (call->arg[2] && sandbox_space_write(call->arg[2], action, sizeof(*action)))
+		return -EFAULT;
+	if (call->arg[1]) {
+		*action = new;
+		tell_kernel(signal, new.handler);
+		if (new.handler == (uint64_t)SIG_IGN)
+			call->box->signals.pending &= ~bit(signal);
+	}
+	return 0;
+}
+
+long emulate_rt_sigprocmask(struct sandbox_call *call)
+{
+	struct sandbox_signals *signals = &call->box->signals;
+	uint64_t old = signals->blocked, set = 0;
+
+	if (call->arg[3] != sizeof(uint64_t))
+		return -EINVAL;
+	if (call->arg[1]) {
+		if (sandbox_space_read(&set, call->arg[1], sizeof(set)))
+			return -EFAULT;
+		switch ((int)call->arg[0]) {
+		case SIG_BLOCK:
+			signals->blocked |= set & ~UNBLOCKABLE;
+			break;
+		case SIG_UNBLOCK:
+			signals->blocked &= ~set;
+			break;
+		case SIG_SETMASK:
+			signals->blocked = set & ~UNBLOCKABLE;
+			break;
+		default:
+			return -EINVAL;
+		}
+	}
+	if (call->arg[2] && sandbox_space_write(call->arg[2], &old, sizeof(old)))
+		return -EFAULT;
+	deliver_pending(call);
+	return 0;
+}
+
+long emulate_rt_sigpending(struct sandbox_call *call)
+{
+	uint64_t pending = call->box->signals.pending & call->box->signals.blocked;
+
+	if (call->arg[1] > sizeof(pending))
+		return -EINVAL;
+	return sandbox_space_write(call->arg[0], &pending, call->arg[1]);
+}
+
+/* Waits for a signal that ends the program: no other one can arrive yet. */
+long emulate_rt_sigsuspend(struct sandbox_call *call)
+{
+	uint64_t old = call->box->signals.blocked, set;
+
+	if (call->arg[1] != sizeof(set))
+		return -EINVAL;
+	if (sandbox_space_read(&set, call->arg[0], sizeof(set)))
+		return -EFAULT;
+	call->box->signals.blocked = set & ~UNBLOCKABLE;
+	deliver_pending(call);
+	if (!call->box->end.signal)
+		pause();
+	call->box->signals.blocked = old;
+	return -EINTR;
+}
+
+/* No frame was ever pushed, so this one is forged. */
+long emulate_rt_sigreturn(struct sandbox_call *call)
+{
+	return end(call, 128 + SIGSEGV, SIGSEGV);
+}
+
+long emulate_sigaltstack(struct sandbox_call *call)
+{
+	struct sandbox_signals *signals = &call->box->signals, new = *signals;
+
+	if (signals->stack.stack == 0 && signals->stack.bytes == 0)
+		signals->stack.flags = SS_DISABLE;
+	if (call->arg[0]) {
+		if (sandbox_space_read(&new.stack, call->arg[0], sizeof(new.stack)))
+			return -EFAULT;
+		if (new.stack.flags & ~(SS_DISABLE | SS_ONSTACK | (1u << 31) /* SS_AUTODISARM */))
+			return -EINVAL;
+		if (new.stack.flags & SS_DISABLE)
+			new.stack.stack = new.stack.bytes = 0;
+		else if (new.stack.bytes < SANDBOX_MIN_SIGSTACK_BYTES)
+			return -ENOMEM;
+		else if (sandbox_space_check(new.stack.stack, new.stack.bytes))
+			return -EPERM;
+	}
+	if (call->arg[1] &&
+	    sandbox_space_write(call->arg[1], &signals->stack, sizeof(signals->stack)))
+		return -EFAULT;
+	if (call->arg[0])
+		signals->stack = new.stack;
+	return 0;
+}
+
+/* ---- Threads, children, programs --------------------------------------- */
+
+/* clone, clone3, fork, vfork: a new thread must begin inside ring 3, never as a native one. */
+long emulate_clone(struct sandbox_call *call)
+{
+	(void)call;
+	return -ENOSYS;
+}
+
+/* execve, execveat: the new program must begin sandboxed. */
+long emulate_execve(struct sandbox_call *call)
+{
+	(void)call;
+	return -EPERM;
+}
+
+/* ---- State of the thread ------------------------------------------------ */
+
+long emulate_arch_prctl(struct sandbox_call *call)
+{
+	switch ((int)call->arg[0]) {
+	case ARCH_SET_FS:
+		/* Canonical, and nowhere near the runtime: it would be used by every TLS access. */
+		if (call->arg[1] >= ADDRESS_END || sandbox_space_check(call->arg[1], 1))
+			return -EPERM;
+		call->frame->fs_base = call->arg[1];
+		return 0;
+	case ARCH_GET_FS:
+		return sandbox_space_write(call->arg[1], &call->frame->fs_base, sizeof(uint64_t));
+	case ARCH_SET_GS:
+	case ARCH_GET_GS:
+		return -EPERM;
+	default:
+		return -EINVAL;
+	}
+}
+
+long emulate_prctl(struct sandbox_call *call)
+{
+	char name[16] = "";
+	long result;
+
+	switch ((int)call->arg[0]) {
+	case PR_SET_NAME:
+		result = sandbox_space_read_string(name, call->arg[1], sizeof(name));
+		return result == -EFAULT ? result : prctl(PR_SET_NAME, name, 0, 0, 0) ? -errno : 0;
+	case PR_GET_NAME:
+		if (prctl(PR_GET_NAME, name, 0, 0, 0))
+			return -errno;
+		return sandbox_space_write(call->arg[1], name, sizeof(name));
+	case PR_GET_DUMPABLE:
+	case PR_GET_NO_NEW_PRIVS:
+	case PR_GET_SECCOMP:
+	case PR_GET_KEEPCAPS:
+	case PR_GET_SECUREBITS:
+	case PR_GET_TIMERSLACK:
+	case PR_CAPBSET_READ:
+		return dune_syscall(SYS_prctl, (int)call->arg[0], call->arg[1], 0, 0, 0, 0);
+	case PR_SET_VMA: /* names for anonymous memory: as a kernel without them */
+		return -EINVAL;
+	default:
+		return -EPERM;
+	}
+}
+
+long emulate_personality(struct sandbox_call *call)
+{
+	return (uint32_t)call->arg[0] == 0xffffffff || call->arg[0] == PER_LINUX ? PER_LINUX
+										 : -EPERM;
+}
+
+/* Limits can be read, and set to what they are: the runtime lives under the same ones. */
+long emulate_prlimit64(struct sandbox_call *call)
+{
+	struct rlimit limit, new;
+
+	if ((int)call->arg[0] != 0 && (int)call->arg[0] != getpid())
+		return -EPERM;
+	if (prlimit(0, call->arg[1], NULL, &limit))
+		return -errno;
+	if (call->arg[2]) {
+		if (sandbox_space_read(&new, call->arg[2], sizeof(new)))
+			return -EFAULT;
+		if (new.rlim_cur != limit.rlim_cur || new.rlim_max != limit.rlim_max)
+			return -EPERM;
+	}
+	return call->arg[3] ? sandbox_space_write(call->arg[3], &limit, sizeof(limit)) : 0;
+}
+
+/* Calls whose first argument names a process: only this one. */
+long emulate_of_self(struct sandbox_call *call)
+{
+	int pid = call->arg[0];
+
+	return pid == 0 || pid == getpid() || pid == gettid() ? sandbox_call_forward(call) : -EPERM;
+}
+
+/* The kernel would write there when the thread ends; there is nobody else to see it. */
+long emulate_set_tid_address(struct sandbox_call *call)
+{
+	(void)call;
+	return gettid();
+}
+
+/* The kernel would follow the list when the thread ends. */
+long emulate_set_robust_list(struct sandbox_call *call)
+{
+	return call->arg[1] == 24 /* sizeof(struct robust_list_head) */ ? 0 : -EINVAL;
+}
+
+/* What the arguments after the second one are depends on the operation. */
+long emulate_futex(struct sandbox_call *call)
+{
+	bool has_timeout = false, has_second = false;
+
+	switch ((int)call->arg[1] & FUTEX_CMD_MASK) {
+	case FUTEX_WAIT:
+	case FUTEX_WAIT_BITSET:
+	case FUTEX_LOCK_PI:
+	case FUTEX_LOCK_PI2:
+		has_timeout = true;
+		break;
+	case FUTEX_WAKE:
+	case FUTEX_WAKE_BITSET:
+	case FUTEX_UNLOCK_PI:
+	case FUTEX_TRYLOCK_PI:
+		break;
+	case FUTEX_REQUEUE:
+	case FUTEX_CMP_REQUEUE:
+	case FUTEX_WAKE_OP:
+		has_second = true;
+		break;
+	default:
+		return -ENOSYS;
+	}
+	if (has_timeout && call->arg[3] &&
+	    sandbox_space_check(call->arg[3], sizeof(struct timespec)))
+		return -EFAULT;
+	if (has_second && sandbox_space_check(call->arg[4], sizeof(uint32_t)))
+		return -EFAULT;
+	if (!has_timeout && !has_second)
+		call->arg[3] = 0;
+	if (!has_second)
+		call->arg[4] = 0;
+	return sandbox_call_forward(call);
+}
+
+/* ---- Time: by the vDSO, which works in ring 0, so without an exit ------- */
+
+long emulate_clock_gettime(struct sandbox_call *call)
+{
+	struct timespec now;
+
+	if ((int)call->arg[0] < 0) /* another process's, or a device's */
+		return -EINVAL;
+	if (clock_gettime(call->arg[0], &now))
+		return -errno;
+	return sandbox_space_write(call->arg[1], &now, sizeof(now));
+}
+
+long emulate_gettimeofday(struct sandbox_call *call)
+{
+	struct timezone zone;
+	struct timeval now;
+
+	if (gettimeofday(&now, &zone))
+		return -errno;
+	if (call->arg[0] && sandbox_space_write(call->arg[0], &now, sizeof(now)))
+		return -EFAULT;
+	return call->arg[1] ? sandbox_space_write(call->arg[1], &zone, sizeof(zone)) : 0;
+}
+
+long emulate_time(struct sandbox_call *call)
+{
+	time_t now = time(NULL);
+
+	if (call->arg[0] && sandbox_space_write(call->arg[0], &now, sizeof(now)))
+		return -EFAULT;
+	return now;
+}

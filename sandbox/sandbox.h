@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The program's one context, and the parts of the sandbox that hang on it.
+ */
+#ifndef SANDBOX_SANDBOX_H
+#define SANDBOX_SANDBOX_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "loader.h"
+#include "memory.h"
+#include "process.h"
+#include "syscall.h"
+
+#define SANDBOX_MAX_HIDDEN_FDS 64
+#define SANDBOX_NR_COUNTED     1024
+
+struct sandbox {
+	struct sandbox_program program;
+	struct sandbox_memory memory;
+	struct sandbox_signals signals;
+	struct sandbox_end end; /* how the program ended */
+
+	int hidden_fd[SANDBOX_MAX_HIDDEN_FDS]; /* descriptors of the runtime */
+	unsigned nr_hidden_fds;
+
+	int trace_fd; /* -1: no --trace */
+	bool count;
+	uint64_t calls[SANDBOX_NR_COUNTED], errors[SANDBOX_NR_COUNTED]; /* by number; 0 unknown */
+
+	struct sandbox_call call; /* of the one thread */
+};
+
+#endif
