@@ -153,7 +153,10 @@ static bool runtime_is_apart(const struct sandbox_memory *memory)
 	return apart;
 }
 
-/* What is behind the file's bytes in the segment's last page, and the pages after it. */
+/*
+ * What is behind the file's bytes in the segment's last page, and the pages after it. The page is
+ * cleared to its end, even beyond the segment: ld.so's own malloc begins there.
+ */
 static int map_bss(struct sandbox_memory *memory, const struct sandbox_segment *segment,
 		   uint64_t bias)
 {
@@ -162,7 +165,7 @@ static int map_bss(struct sandbox_memory *memory, const struct sandbox_segment *
 	uint64_t end = bias + segment->address + segment->memory_bytes;
 
 	if (segment->file_bytes && segment->prot & PROT_WRITE)
-		memset((void *)file_end, 0, (page < end ? page : end) - file_end);
+		memset((void *)file_end, 0, page - file_end);
 	if (!segment->file_bytes)
 		page = file_end & -SANDBOX_PAGE_BYTES;
 	if (page >= end)

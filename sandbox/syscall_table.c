@@ -59,166 +59,65 @@
 			 .error = (errno_value), \
 			 .arg = { __VA_ARGS__ } }
 
+/* clang-format off */
 /* Arguments. Those that count others say so by the other one's number, 0 to 5. */
-#define NONE                     \
-	{                        \
-		.kind = ARG_NONE \
-	}
-#define LONG                     \
-	{                        \
-		.kind = ARG_LONG \
-	}
-#define SIZE                                            \
-	{                                               \
-		.kind = ARG_LONG, .show = SHOW_UNSIGNED \
-	}
-#define HEX                                        \
-	{                                          \
-		.kind = ARG_LONG, .show = SHOW_HEX \
-	}
-#define INT                     \
-	{                       \
-		.kind = ARG_INT \
-	}
-#define UINT                     \
-	{                        \
-		.kind = ARG_UINT \
-	}
-#define MODE                                         \
-	{                                            \
-		.kind = ARG_UINT, .show = SHOW_OCTAL \
-	}
-#define OPEN_MODE                                        \
-	{                                                \
-		.kind = ARG_UINT, .show = SHOW_OPEN_MODE \
-	}
-#define SIGNAL                                       \
-	{                                            \
-		.kind = ARG_INT, .show = SHOW_SIGNAL \
-	}
-#define FLAGS(name)                                                           \
-	{                                                                     \
-		.kind = ARG_INT, .show = SHOW_SET, .set = &sandbox_set_##name \
-	}
-#define FD                     \
-	{                      \
-		.kind = ARG_FD \
-	}
-#define AT_FD                                      \
-	{                                          \
-		.kind = ARG_FD, .show = SHOW_AT_FD \
-	}
-#define ADDRESS                     \
-	{                           \
-		.kind = ARG_ADDRESS \
-	}
-#define PATH                       \
-	{                          \
-		.kind = ARG_STRING \
-	}
-#define OPT_PATH                                     \
-	{                                            \
-		.kind = ARG_STRING, .optional = true \
-	}
-#define IN_DATA(n)                                                              \
-	{                                                                       \
-		.kind = ARG_IN, .show = SHOW_DATA, .count = (n) + 1, .bytes = 1 \
-	}
-#define OUT_DATA(n)                                                              \
-	{                                                                        \
-		.kind = ARG_OUT, .show = SHOW_DATA, .count = (n) + 1, .bytes = 1 \
-	}
-#define OPT_IN_DATA(n)                                                                            \
-	{                                                                                         \
-		.kind = ARG_IN, .show = SHOW_DATA, .count = (n) + 1, .bytes = 1, .optional = true \
-	}
-#define OUT_BYTES(n)                                          \
-	{                                                     \
-		.kind = ARG_OUT, .count = (n) + 1, .bytes = 1 \
-	}
-#define IN_ARRAY(size, n, s)                                                   \
-	{                                                                      \
-		.kind = ARG_IN, .count = (n) + 1, .bytes = (size), .show = (s) \
-	}
-#define OUT_ARRAY(size, n, s)                                                   \
-	{                                                                       \
-		.kind = ARG_OUT, .count = (n) + 1, .bytes = (size), .show = (s) \
-	}
-#define INOUT_ARRAY(size, n, s)                                                   \
-	{                                                                         \
-		.kind = ARG_INOUT, .count = (n) + 1, .bytes = (size), .show = (s) \
-	}
-#define IN_STRUCT(size, s)                                   \
-	{                                                    \
-		.kind = ARG_IN, .bytes = (size), .show = (s) \
-	}
-#define OUT_STRUCT(size, s)                                   \
-	{                                                     \
-		.kind = ARG_OUT, .bytes = (size), .show = (s) \
-	}
-#define INOUT_STRUCT(size, s)                                   \
-	{                                                       \
-		.kind = ARG_INOUT, .bytes = (size), .show = (s) \
-	}
-#define OPT_IN(size, s)                                                        \
-	{                                                                      \
-		.kind = ARG_IN, .bytes = (size), .show = (s), .optional = true \
-	}
-#define OPT_OUT(size, s)                                                        \
-	{                                                                       \
-		.kind = ARG_OUT, .bytes = (size), .show = (s), .optional = true \
-	}
-#define OPT_INOUT(size, s)                                                        \
-	{                                                                         \
-		.kind = ARG_INOUT, .bytes = (size), .show = (s), .optional = true \
-	}
-#define IN_IOVEC(n)                                    \
-	{                                              \
-		.kind = ARG_IN_IOVEC, .count = (n) + 1 \
-	}
-#define OUT_IOVEC(n)                                    \
-	{                                               \
-		.kind = ARG_OUT_IOVEC, .count = (n) + 1 \
-	}
-#define IN_SOCKADDR(n) IN_ARRAY(1, n, SHOW_SOCKADDR)
-#define OPT_IN_SOCKADDR(n)                                                           \
-	{                                                                            \
-		.kind = ARG_IN, .count = (n) + 1, .bytes = 1, .show = SHOW_SOCKADDR, \
-		.optional = true                                                     \
-	}
-#define OUT_SOCKADDR(n)                                                                          \
-	{                                                                                        \
-		.kind = ARG_OUT_SIZED, .count = (n) + 1, .show = SHOW_SOCKADDR, .optional = true \
-	}
-#define OUT_SIZED(n)                                    \
-	{                                               \
-		.kind = ARG_OUT_SIZED, .count = (n) + 1 \
-	}
-#define SOCKLEN                                    \
-	{                                          \
-		.kind = ARG_SIZE, .optional = true \
-	}
-#define SIGSET                                       \
-	{                                            \
-		.kind = ARG_SIGSET, .optional = true \
-	}
+#define NONE			{ .kind = ARG_NONE }
+#define LONG			{ .kind = ARG_LONG }
+#define SIZE			{ .kind = ARG_LONG, .show = SHOW_UNSIGNED }
+#define HEX			{ .kind = ARG_LONG, .show = SHOW_HEX }
+#define INT			{ .kind = ARG_INT }
+#define UINT			{ .kind = ARG_UINT }
+#define MODE			{ .kind = ARG_UINT, .show = SHOW_OCTAL }
+#define OPEN_MODE		{ .kind = ARG_UINT, .show = SHOW_OPEN_MODE }
+#define SIGNAL			{ .kind = ARG_INT, .show = SHOW_SIGNAL }
+#define FLAGS(name)		{ .kind = ARG_INT, .show = SHOW_SET, .set = &sandbox_set_##name }
+#define FD			{ .kind = ARG_FD }
+#define AT_FD			{ .kind = ARG_FD, .show = SHOW_AT_FD }
+#define ADDRESS			{ .kind = ARG_ADDRESS }
+#define PATH			{ .kind = ARG_STRING }
+#define OPT_PATH		{ .kind = ARG_STRING, .optional = true }
+#define SIGSET			{ .kind = ARG_SIGSET, .optional = true }
+#define SOCKLEN			{ .kind = ARG_SIZE }
+#define OPT_SOCKLEN		{ .kind = ARG_SIZE, .optional = true }
 
-#define IN_TIMESPEC	   IN_STRUCT(sizeof(struct timespec), SHOW_TIMESPEC)
-#define OUT_TIMESPEC	   OUT_STRUCT(sizeof(struct timespec), SHOW_TIMESPEC)
-#define OPT_IN_TIMESPEC	   OPT_IN(sizeof(struct timespec), SHOW_TIMESPEC)
-#define OPT_OUT_TIMESPEC   OPT_OUT(sizeof(struct timespec), SHOW_TIMESPEC)
-#define OPT_INOUT_TIMESPEC OPT_INOUT(sizeof(struct timespec), SHOW_TIMESPEC)
-#define OPT_TIMES	   OPT_IN(2 * sizeof(struct timespec), SHOW_KIND)
-#define OUT_STAT	   OUT_STRUCT(sizeof(struct stat), SHOW_STAT)
-#define OUT_STATFS	   OUT_STRUCT(sizeof(struct statfs), SHOW_KIND)
-#define OUT_RUSAGE	   OUT_STRUCT(sizeof(struct rusage), SHOW_KIND)
-#define OPT_RUSAGE	   OPT_OUT(sizeof(struct rusage), SHOW_KIND)
-#define OPT_OFFSET	   OPT_INOUT(sizeof(int64_t), SHOW_LONG_AT)
-#define FD_PAIR		   OUT_STRUCT(2 * sizeof(int), SHOW_INTS)
-#define OPT_FD_SET	   ADDRESS /* checked by emulate_: the size is a number of bits */
-#define ITIMER		   (2 * sizeof(struct timeval))
-#define ITIMERSPEC	   sizeof(struct itimerspec)
-#define SIGINFO		   sizeof(siginfo_t)
+#define IN_ARRAY(size, n, s)	{ .kind = ARG_IN, .count = (n) + 1, .bytes = (size), .show = (s) }
+#define OUT_ARRAY(size, n, s)	{ .kind = ARG_OUT, .count = (n) + 1, .bytes = (size), .show = (s) }
+#define INOUT_ARRAY(size, n, s)	{ .kind = ARG_INOUT, .count = (n) + 1, .bytes = (size), .show = (s) }
+#define OPT_IN_ARRAY(size, n, s) \
+	{ .kind = ARG_IN, .count = (n) + 1, .bytes = (size), .show = (s), .optional = true }
+#define IN_STRUCT(size, s)	{ .kind = ARG_IN, .bytes = (size), .show = (s) }
+#define OUT_STRUCT(size, s)	{ .kind = ARG_OUT, .bytes = (size), .show = (s) }
+#define INOUT_STRUCT(size, s)	{ .kind = ARG_INOUT, .bytes = (size), .show = (s) }
+#define OPT_IN(size, s)		{ .kind = ARG_IN, .bytes = (size), .show = (s), .optional = true }
+#define OPT_OUT(size, s)	{ .kind = ARG_OUT, .bytes = (size), .show = (s), .optional = true }
+#define OPT_INOUT(size, s)	{ .kind = ARG_INOUT, .bytes = (size), .show = (s), .optional = true }
+#define IN_IOVEC(n)		{ .kind = ARG_IN_IOVEC, .count = (n) + 1 }
+#define OUT_IOVEC(n)		{ .kind = ARG_OUT_IOVEC, .count = (n) + 1 }
+#define OUT_SIZED(n)		{ .kind = ARG_OUT_SIZED, .count = (n) + 1 }
+#define OUT_SOCKADDR(n) \
+	{ .kind = ARG_OUT_SIZED, .count = (n) + 1, .show = SHOW_SOCKADDR, .optional = true }
+
+#define IN_DATA(n)		IN_ARRAY(1, n, SHOW_DATA)
+#define OUT_DATA(n)		OUT_ARRAY(1, n, SHOW_DATA)
+#define OUT_BYTES(n)		OUT_ARRAY(1, n, SHOW_KIND)
+#define IN_SOCKADDR(n)		IN_ARRAY(1, n, SHOW_SOCKADDR)
+#define OPT_IN_SOCKADDR(n)	OPT_IN_ARRAY(1, n, SHOW_SOCKADDR)
+#define IN_TIMESPEC		IN_STRUCT(sizeof(struct timespec), SHOW_TIMESPEC)
+#define OUT_TIMESPEC		OUT_STRUCT(sizeof(struct timespec), SHOW_TIMESPEC)
+#define OPT_OUT_TIMESPEC	OPT_OUT(sizeof(struct timespec), SHOW_TIMESPEC)
+#define OPT_INOUT_TIMESPEC	OPT_INOUT(sizeof(struct timespec), SHOW_TIMESPEC)
+#define OPT_TIMES		OPT_IN(2 * sizeof(struct timespec), SHOW_KIND)
+#define OUT_STAT		OUT_STRUCT(sizeof(struct stat), SHOW_STAT)
+#define OUT_STATFS		OUT_STRUCT(sizeof(struct statfs), SHOW_KIND)
+#define OUT_RUSAGE		OUT_STRUCT(sizeof(struct rusage), SHOW_KIND)
+#define OPT_RUSAGE		OPT_OUT(sizeof(struct rusage), SHOW_KIND)
+#define OPT_OFFSET		OPT_INOUT(sizeof(int64_t), SHOW_LONG_AT)
+#define FD_PAIR			OUT_STRUCT(2 * sizeof(int), SHOW_INTS)
+#define OPT_FD_SET		ADDRESS /* checked by emulate_: the size is a number of bits */
+#define ITIMER			(2 * sizeof(struct timeval))
+#define ITIMERSPEC		sizeof(struct itimerspec)
+#define SIGINFO			sizeof(siginfo_t)
+/* clang-format on */
 
 static const struct sandbox_row table[] = {
 	/* Files */
@@ -358,13 +257,13 @@ static const struct sandbox_row table[] = {
 	ALLOW(connect, FD, IN_SOCKADDR(2), UINT),
 	ALLOW(bind, FD, IN_SOCKADDR(2), UINT),
 	ALLOW(listen, FD, INT),
-	ALLOW(accept, FD, OUT_SOCKADDR(2), SOCKLEN),
-	ALLOW(accept4, FD, OUT_SOCKADDR(2), SOCKLEN, INT),
+	ALLOW(accept, FD, OUT_SOCKADDR(2), OPT_SOCKLEN),
+	ALLOW(accept4, FD, OUT_SOCKADDR(2), OPT_SOCKLEN, INT),
 	ALLOW(getsockname, FD, OUT_SOCKADDR(2), SOCKLEN),
 	ALLOW(getpeername, FD, OUT_SOCKADDR(2), SOCKLEN),
 	ALLOW(shutdown, FD, INT),
 	ALLOW(sendto, FD, IN_DATA(2), SIZE, FLAGS(msg), OPT_IN_SOCKADDR(5), UINT),
-	ALLOW(recvfrom, FD, OUT_DATA(2), SIZE, FLAGS(msg), OUT_SOCKADDR(5), SOCKLEN),
+	ALLOW(recvfrom, FD, OUT_DATA(2), SIZE, FLAGS(msg), OUT_SOCKADDR(5), OPT_SOCKLEN),
 	EMULATE(sendmsg, sendmsg, FD, ADDRESS, FLAGS(msg)),
 	EMULATE(recvmsg, recvmsg, FD, ADDRESS, FLAGS(msg)),
 	EMULATE(setsockopt, sockopt, FD, FLAGS(socket_level), INT, IN_ARRAY(1, 4, SHOW_KIND), UINT),
