@@ -13,15 +13,6 @@
 #include <asm/cpufeature.h>
 #include <asm/tlbflush.h>
 
-/* 6.9 made the leaf tests the same on all architectures. */
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 9, 0)
-#define compat_pud_leaf(pud) pud_leaf(pud)
-#define compat_pmd_leaf(pmd) pmd_leaf(pmd)
-#else
-#define compat_pud_leaf(pud) pud_large(pud)
-#define compat_pmd_leaf(pmd) pmd_large(pmd)
-#endif
-
 /* 6.3 made vm_flags read-only and gave it accessors. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
 static inline void compat_vm_flags_set(struct vm_area_struct *vma,

@@ -20,6 +20,8 @@
 #include "vmx.h"
 
 #define TILE_SIZE (1ULL << DUNE_TILE_SHIFT)
+#define TILES_PER_PAGE (PAGE_SIZE / sizeof(u32))
+#define NO_HVA (~0ULL)
 
 /* ---- Tables ------------------------------------------------------------ */
 
@@ -67,8 +69,9 @@ static void reserve_free(struct table_reserve *reserve)
 }
 
 /*
- * The entry of @gpa at @level, or, with no reserve to build tables from, the
- * deepest one there is; *found is the level of what is returned. Under lock.
+ * The entry of @gpa at @level, with tables built from @reserve on the way; or,
+ * where a leaf is in the way or the reserve is at its end (always, if NULL),
+ * the entry where that is. *found is the level of what is returned. Under lock.
  */
 static u64 *entry_find(struct dune_ept *ept, u64 gpa, int level, int *found,
 		       struct table_reserve *reserve)
@@ -76,33 +79,59 @@ static u64 *entry_find(struct dune_ept *ept, u64 gpa, int level, int *found,
 	u64 *table = ept->root;
 	int l;
 
-	for (l = EPT_ROOT_LEVEL;; l--) {
+	for (l = EPT_ROOT_LEVEL; l > level; l--) {
 		u64 *entry = &table[ept_index(gpa, l)];
+		u64 value = *entry;
 
 		*found = l;
-		if (l == level)
-			return entry;
-		if (!ept_entry_present(*entry)) {
-			if (!reserve)
+		if (!ept_entry_present(value)) {
+			if (!reserve || !reserve->nr)
 				return entry;
 			table = reserve->page[--reserve->nr];
 			ept->nr_pages++;
 			WRITE_ONCE(*entry, ept_entry_make_table(table));
-		} else if (ept_entry_leaf(*entry, l)) {
+		} else if (value & EPT_ENTRY_LARGE) {
 			return entry;
 		} else {
-			table = ept_entry_table(*entry);
+			table = ept_entry_table(value);
 		}
 	}
+	*found = level;
+	return &table[ept_index(gpa, level)];
 }
 
-/* How many tables an entry of @gpa at @level would need. Under lock. */
-static int tables_missing(struct dune_ept *ept, u64 gpa, int level)
-{
-	int found;
+/* ---- Tile table ---------------------------------------------------------- */
 
-	entry_find(ept, gpa, level, &found, NULL);
-	return found - level;
+/* Where a gpa is in the process, or NO_HVA. Any context. */
+static u64 tile_hva(struct dune_ept *ept, u64 gpa)
+{
+	u32 tile = gpa >> DUNE_TILE_SHIFT;
+	u32 *page, piece;
+
+	if (unlikely(tile >= dune_vmx_caps.nr_tiles))
+		return NO_HVA;
+	page = READ_ONCE(ept->tiles[tile / TILES_PER_PAGE]);
+	if (unlikely(!page))
+		return NO_HVA;
+	piece = READ_ONCE(page[tile % TILES_PER_PAGE]);
+	if (unlikely(!piece))
+		return NO_HVA;
+	return ((u64)(piece - 1) << DUNE_TILE_SHIFT) | (gpa & (TILE_SIZE - 1));
+}
+
+/* The slot of a tile, its page made if need be. vm->lock held; may sleep. */
+static u32 *tile_slot(struct dune_ept *ept, u32 tile)
+{
+	u32 **page = &ept->tiles[tile / TILES_PER_PAGE];
+
+	if (!*page) {
+		u32 *new = (u32 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+
+		if (!new)
+			return NULL;
+		smp_store_release(page, new);
+	}
+	return &(*page)[tile % TILES_PER_PAGE];
 }
 
 /* ---- Flushing ----------------------------------------------------------- */
@@ -267,57 +296,62 @@ static bool leaf_outdated(struct dune_ept *ept, unsigned long seq, u64 hva)
 		hva < ept->invalidate_end);
 }
 
-static bool tile_find(struct dune_ept *ept, u64 gpa, u64 *hva)
-{
-	void *piece = xa_load(&ept->tiles, gpa >> DUNE_TILE_SHIFT);
-
-	if (!piece)
-		return false;
-	*hva = ((u64)xa_to_value(piece) << DUNE_TILE_SHIFT) |
-	       (gpa & (TILE_SIZE - 1));
-	return true;
-}
+/* What an installation replaced, for afterwards, without the lock. */
+struct replaced {
+	bool cached; /* CPUs may hold it in their TLB: flush */
+	u64 *table; /* unlinked: free after the flush */
+	int table_level;
+};
 
 /*
- * Installs @leaf for @gpa at its own level. A table that stood there is
- * unlinked into *stale (its level in *stale_level): free it after a flush.
- * Returns true if something that CPUs may have cached was replaced. Under lock.
+ * Installs @leaf for @gpa at its own level. Returns 0, or how many tables the
+ * reserve lacks. Under lock.
  */
-static bool leaf_install(struct dune_ept *ept, u64 gpa,
-			 const struct host_leaf *leaf,
-			 struct table_reserve *reserve, u64 **stale,
-			 int *stale_level)
+static int leaf_install(struct dune_ept *ept, u64 gpa,
+			const struct host_leaf *leaf,
+			struct table_reserve *reserve, struct replaced *replaced)
 {
-	bool replaced = false;
 	u64 *entry, old, new;
 	int level;
 
 	entry = entry_find(ept, gpa, leaf->level, &level, reserve);
-	if (level > leaf->level) {
+	if (unlikely(level > leaf->level)) {
+		if (!ept_entry_present(*entry))
+			return level - leaf->level;
 		/* A larger leaf is in the way: the host has split its own. */
 		WRITE_ONCE(*entry, 0);
-		replaced = true;
-		entry = entry_find(ept, gpa, leaf->level, &level, reserve);
+		replaced->cached = true;
+		return level - leaf->level;
 	}
 
 	old = *entry;
 	new = ept_entry_make_leaf(leaf->pa, level, leaf->rwx, leaf->memory_type);
 	if (old == new)
-		return replaced;
+		return 0;
 	if (ept_entry_present(old)) {
 		if (!ept_entry_leaf(old, level)) {
-			*stale = ept_entry_table(old);
-			*stale_level = level - 1;
+			replaced->table = ept_entry_table(old);
+			replaced->table_level = level - 1;
 		}
 		/* Only more rights for the same page need no flush. */
-		if ((old & ~(u64)VMX_EPT_RWX_MASK) !=
-			    (new & ~(u64)VMX_EPT_RWX_MASK) ||
+		if ((old ^ new) & ~(u64)VMX_EPT_RWX_MASK ||
 		    (old & ~new & VMX_EPT_RWX_MASK))
-			replaced = true;
+			replaced->cached = true;
 	}
 	WRITE_ONCE(*entry, new);
 	ept->nr_mapped++;
-	return replaced;
+	return 0;
+}
+
+static void replaced_finish(struct dune_ept *ept, struct replaced *replaced)
+{
+	if (replaced->cached)
+		dune_ept_flush(ept);
+	if (replaced->table) {
+		spin_lock(&ept->lock);
+		table_free(ept, replaced->table, replaced->table_level);
+		spin_unlock(&ept->lock);
+	}
 }
 
 /*
@@ -348,18 +382,14 @@ static void leaf_limit(struct host_leaf *leaf, u32 access, u64 hva)
 static int fault_try(struct dune_ept *ept, struct dune_ept_fault *fault,
 		     struct table_reserve *reserve)
 {
+	struct replaced replaced = {};
 	struct host_leaf leaf;
-	u64 *stale = NULL;
-	int stale_level = 0, missing;
-	bool replaced;
 	unsigned long seq;
-	u64 hva;
-	int err;
+	int err, missing;
 
-	if (!tile_find(ept, fault->gpa, &fault->hva)) {
-		fault->hva = ~0ULL;
+	fault->hva = tile_hva(ept, fault->gpa);
+	if (unlikely(fault->hva == NO_HVA))
 		return -ENXIO;
-	}
 
 	seq = READ_ONCE(ept->invalidate_seq);
 	smp_rmb(); /* pairs with the lock around its change */
@@ -372,27 +402,18 @@ static int fault_try(struct dune_ept *ept, struct dune_ept_fault *fault,
 	leaf_limit(&leaf, fault->access, fault->hva);
 
 	spin_lock(&ept->lock);
-	if (leaf_outdated(ept, seq, fault->hva) ||
-	    !tile_find(ept, fault->gpa, &hva) || hva != fault->hva) {
+	if (unlikely(leaf_outdated(ept, seq, fault->hva) ||
+		     tile_hva(ept, fault->gpa) != fault->hva)) {
 		spin_unlock(&ept->lock);
 		return -EAGAIN;
 	}
-	missing = tables_missing(ept, fault->gpa, leaf.level);
-	if (unlikely(missing > reserve->nr)) {
-		spin_unlock(&ept->lock);
-		return reserve_fill(reserve, missing) ?: -EAGAIN;
-	}
-	replaced = leaf_install(ept, fault->gpa, &leaf, reserve, &stale,
-				&stale_level);
+	missing = leaf_install(ept, fault->gpa, &leaf, reserve, &replaced);
 	spin_unlock(&ept->lock);
 
-	if (replaced)
-		dune_ept_flush(ept);
-	if (stale) {
-		spin_lock(&ept->lock);
-		table_free(ept, stale, stale_level);
-		spin_unlock(&ept->lock);
-	}
+	if (unlikely(replaced.cached || replaced.table))
+		replaced_finish(ept, &replaced);
+	if (unlikely(missing))
+		return reserve_fill(reserve, missing) ?: -EAGAIN;
 	return 0;
 }
 
@@ -447,6 +468,7 @@ int dune_ept_set_tile(struct dune_ept *ept, u32 tile, u64 hva)
 {
 	unsigned long piece = hva >> DUNE_TILE_SHIFT;
 	bool mapped;
+	u32 *slot;
 	int err;
 
 	mmap_read_lock(ept->mm);
@@ -455,6 +477,11 @@ int dune_ept_set_tile(struct dune_ept *ept, u32 tile, u64 hva)
 	if (!mapped)
 		return -EFAULT;
 
+	slot = tile_slot(ept, tile);
+	if (!slot)
+		return -ENOMEM;
+	if (*slot)
+		return -EEXIST;
 	/*
 	 * pieces first: a zap that runs between the two finds the tile and
 	 * nothing in it; the other way round it would miss what a fault put
@@ -464,12 +491,7 @@ int dune_ept_set_tile(struct dune_ept *ept, u32 tile, u64 hva)
 			GFP_KERNEL_ACCOUNT);
 	if (err)
 		return err == -EBUSY ? -EEXIST : err;
-	err = xa_insert(&ept->tiles, tile, xa_mk_value(piece),
-			GFP_KERNEL_ACCOUNT);
-	if (err) {
-		xa_erase(&ept->pieces, piece);
-		return err == -EBUSY ? -EEXIST : err;
-	}
+	WRITE_ONCE(*slot, piece + 1);
 	return 0;
 }
 
@@ -484,12 +506,12 @@ int dune_ept_set_tile(struct dune_ept *ept, u32 tile, u64 hva)
 int dune_ept_clear_tile(struct dune_ept *ept, u32 tile)
 {
 	u64 gpa = (u64)tile << DUNE_TILE_SHIFT;
-	void *piece;
+	u64 hva = tile_hva(ept, gpa);
 	bool any;
 
-	piece = xa_erase(&ept->tiles, tile);
-	if (!piece)
+	if (hva == NO_HVA)
 		return -ENOENT;
+	WRITE_ONCE(*tile_slot(ept, tile), 0);
 
 	/* A fault that found the tile before looks again under this lock. */
 	spin_lock(&ept->lock);
@@ -497,21 +519,31 @@ int dune_ept_clear_tile(struct dune_ept *ept, u32 tile)
 	spin_unlock(&ept->lock);
 	if (any)
 		dune_ept_flush(ept);
-	xa_erase(&ept->pieces, xa_to_value(piece));
+	xa_erase(&ept->pieces, hva >> DUNE_TILE_SHIFT);
 	return 0;
 }
 
 /* ---- Life --------------------------------------------------------------- */
 
+static unsigned int nr_tile_pages(void)
+{
+	return DIV_ROUND_UP(dune_vmx_caps.nr_tiles, TILES_PER_PAGE);
+}
+
 int dune_ept_init(struct dune_ept *ept, struct mm_struct *mm)
 {
-	ept->root = table_alloc();
-	if (!ept->root)
+	ept->tiles = kcalloc(nr_tile_pages(), sizeof(*ept->tiles),
+			     GFP_KERNEL_ACCOUNT);
+	if (!ept->tiles)
 		return -ENOMEM;
+	ept->root = table_alloc();
+	if (!ept->root) {
+		kfree(ept->tiles);
+		return -ENOMEM;
+	}
 	ept->nr_pages = 1;
 	ept->eptp = __pa(ept->root) | VMX_EPTP_MT_WB | VMX_EPTP_PWL_4;
 	ept->mm = mm;
-	xa_init_flags(&ept->tiles, XA_FLAGS_ACCOUNT);
 	xa_init_flags(&ept->pieces, XA_FLAGS_ACCOUNT);
 	spin_lock_init(&ept->lock);
 	atomic64_set(&ept->generation, 1);
@@ -522,7 +554,11 @@ int dune_ept_init(struct dune_ept *ept, struct mm_struct *mm)
 
 void dune_ept_exit(struct dune_ept *ept)
 {
+	unsigned int i;
+
 	table_free(ept, ept->root, EPT_ROOT_LEVEL);
-	xa_destroy(&ept->tiles);
+	for (i = 0; i < nr_tile_pages(); i++)
+		free_page((unsigned long)ept->tiles[i]);
+	kfree(ept->tiles);
 	xa_destroy(&ept->pieces);
 }

@@ -28,7 +28,7 @@ struct dune_ept {
 	u64 *root;
 	u64 eptp;
 
-	struct xarray tiles; /* tile number -> hva >> 30 */
+	u32 **tiles; /* tile number -> 1 + (hva >> 30), in pages; 0: none */
 	struct xarray pieces; /* hva >> 30 -> tile number */
 
 	spinlock_t lock; /* entries, and everything down to the next lock */

@@ -14,6 +14,7 @@
 #include <asm/vmx.h>
 
 #include "compat.h"
+#include "ept_entry.h"
 #include "host_walk.h"
 
 /* EPT memory type for each of the eight PAT entries. */
@@ -39,6 +40,8 @@ static u8 memory_type(u64 flags, int level)
 	u64 pat_bit = level == 1 ? _PAGE_PAT : _PAGE_PAT_LARGE;
 	int index = 0;
 
+	if (likely(!(flags & (_PAGE_PWT | _PAGE_PCD | pat_bit))))
+		return memory_type_of_pat[0];
 	if (flags & _PAGE_PWT)
 		index |= 1;
 	if (flags & _PAGE_PCD)
@@ -48,63 +51,42 @@ static u8 memory_type(u64 flags, int level)
 	return memory_type_of_pat[index];
 }
 
-static int leaf_fill(struct host_leaf *leaf, u64 flags, u64 pfn, int level)
-{
-	/* _PAGE_PRESENT alone: PROT_NONE and NUMA hints are not there. */
-	if ((flags & (_PAGE_PRESENT | _PAGE_USER)) !=
-	    (_PAGE_PRESENT | _PAGE_USER))
-		return -EFAULT;
-
-	leaf->pa = pfn << PAGE_SHIFT;
-	leaf->level = level;
-	leaf->memory_type = memory_type(flags, level);
-	leaf->rwx = VMX_EPT_READABLE_MASK;
-	/* A clean page must fault on a write, or the host never learns of it. */
-	if ((flags & _PAGE_RW) && (flags & _PAGE_DIRTY))
-		leaf->rwx |= VMX_EPT_WRITABLE_MASK;
-	if (!(flags & _PAGE_NX))
-		leaf->rwx |= VMX_EPT_EXECUTABLE_MASK;
-	return 0;
-}
-
+/*
+ * The tables in the hardware's own terms: the generic accessors check what
+ * only a broken kernel would have, at four times the price. Rights are the
+ * leaf's alone, since Linux restricts nothing higher up (what page-table
+ * isolation adds there is not meant for user mode).
+ */
 static int walk_irqs_off(struct mm_struct *mm, unsigned long hva,
 			 struct host_leaf *leaf)
 {
-	pgd_t pgd;
-	p4d_t p4d;
-	pud_t pud;
-	pmd_t pmd;
-	pte_t pte;
+	u64 *table = (u64 *)mm->pgd;
+	u64 entry;
+	int level;
 
-	pgd = READ_ONCE(*pgd_offset(mm, hva));
-	if (pgd_none(pgd) || pgd_bad(pgd))
-		return -EFAULT;
+	for (level = pgtable_l5_enabled() ? 5 : 4;; level--) {
+		int shift = PAGE_SHIFT + 9 * (level - 1);
 
-	/* Of the copy: with four levels this is the copy itself. */
-	p4d = READ_ONCE(*p4d_offset(&pgd, hva));
-	if (p4d_none(p4d) || p4d_bad(p4d))
-		return -EFAULT;
+		entry = READ_ONCE(table[(hva >> shift) & (PTRS_PER_PTE - 1)]);
+		/* _PAGE_PRESENT alone: PROT_NONE and NUMA hints are not there. */
+		if ((entry & (_PAGE_PRESENT | _PAGE_USER)) !=
+		    (_PAGE_PRESENT | _PAGE_USER))
+			return -EFAULT;
+		if (level == 1 || (entry & _PAGE_PSE))
+			break;
+		table = __va(entry & PTE_PFN_MASK);
+	}
 
-	pud = READ_ONCE(*pud_offset(&p4d, hva));
-	if (!pud_present(pud))
-		return -EFAULT;
-	if (compat_pud_leaf(pud))
-		return leaf_fill(leaf, pud_flags(pud), pud_pfn(pud), 3);
-	if (pud_bad(pud))
-		return -EFAULT;
-
-	pmd = READ_ONCE(*pmd_offset(&pud, hva));
-	if (!pmd_present(pmd))
-		return -EFAULT;
-	if (compat_pmd_leaf(pmd))
-		return leaf_fill(leaf, pmd_flags(pmd), pmd_pfn(pmd), 2);
-	if (pmd_bad(pmd))
-		return -EFAULT;
-
-	pte = READ_ONCE(*pte_offset_kernel(&pmd, hva));
-	if (!pte_present(pte))
-		return -EFAULT;
-	return leaf_fill(leaf, pte_flags(pte), pte_pfn(pte), 1);
+	leaf->level = level;
+	leaf->pa = entry & PTE_PFN_MASK & ~(ept_level_size(level) - 1);
+	leaf->memory_type = memory_type(entry, level);
+	leaf->rwx = VMX_EPT_READABLE_MASK;
+	/* A clean page must fault on a write, or the host never learns of it. */
+	if ((entry & (_PAGE_RW | _PAGE_DIRTY)) == (_PAGE_RW | _PAGE_DIRTY))
+		leaf->rwx |= VMX_EPT_WRITABLE_MASK;
+	if (!(entry & _PAGE_NX))
+		leaf->rwx |= VMX_EPT_EXECUTABLE_MASK;
+	return 0;
 }
 
 /**
