@@ -31,7 +31,6 @@ static const struct file_operations device_fops = {
 	.open = device_open,
 	.release = device_release,
 	.unlocked_ioctl = dune_vm_ioctl,
-	.llseek = no_llseek,
 };
 
 static struct miscdevice device = {
