@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The module, seen from user space: every call on /dev/dune is here, but for the
+ * lseek() by which host.c runs a vcpu. Called in host context only. The contract
+ * is kern/uapi/dune_abi.h.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/kvm.h>
+#include <stddef.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include "context.h"
+#include "cpu.h"
+#include "hypercall.h"
+
+/* Programs like to name low descriptors themselves (shells, daemons). */
+static int move_up(int fd)
+{
+	int moved = RAW(SYS_fcntl, fd, F_DUPFD_CLOEXEC, 900);
+
+	if (moved < 0)
+		return fd;
+	RAW(SYS_close, fd);
+	return moved;
+}
+
+/*
+ * KVM turns VMX on when its first VM is made and keeps it on while one lives. An
+ * empty VM that the module holds is thus all that Dune needs beside it.
+ */
+static int hold_kvm(int vm_fd)
+{
+	struct dune_hold_kvm hold = { 0 };
+	int kvm, result;
+
+	kvm = RAW(SYS_openat, AT_FDCWD, "/dev/kvm", O_RDWR | O_CLOEXEC);
+	if (kvm < 0)
+		return kvm;
+	hold.kvm_vm_fd = RAW(SYS_ioctl, kvm, KVM_CREATE_VM, 0);
+	RAW(SYS_close, kvm);
+	if (hold.kvm_vm_fd < 0)
+		return hold.kvm_vm_fd;
+	result = RAW(SYS_ioctl, vm_fd, DUNE_HOLD_KVM, &hold);
+	RAW(SYS_close, hold.kvm_vm_fd);
+	return result;
+}
+
+int dune_backend_open(void)
+{
+	int fd = RAW(SYS_openat, AT_FDCWD, "/dev/dune", O_RDWR | O_CLOEXEC);
+	int result;
+
+	if (fd < 0)
+		return fd;
+	result = RAW(SYS_ioctl, fd, DUNE_GET_CAPS, &dune.caps);
+	if (!result && dune.caps.abi_version != DUNE_ABI_VERSION)
+		result = -EPROTO;
+	if (result) {
+		RAW(SYS_close, fd);
+		return result;
+	}
+	dune.kvm_held = !hold_kvm(fd);
+	dune.vm_fd = move_up(fd);
+	return 0;
+}
+
+int dune_backend_set_tile(uint32_t tile, uint32_t flags, uint64_t hva)
+{
+	struct dune_tile call = { .tile = tile, .flags = flags, .hva = hva };
+
+	return RAW(SYS_ioctl, dune.vm_fd, DUNE_SET_TILE, &call);
+}
+
+int dune_backend_flush_tlb(void)
+{
+	return RAW(SYS_ioctl, dune.vm_fd, DUNE_FLUSH_TLB, 0);
+}
+
+int dune_backend_get_stats(struct dune_stats *stats)
+{
+	return RAW(SYS_ioctl, dune.vm_fd, DUNE_GET_STATS, stats);
+}
+
+int dune_backend_create_vcpu(void *at, struct dune_run **run)
+{
+	int fd = RAW(SYS_ioctl, dune.vm_fd, DUNE_CREATE_VCPU, 0);
+	long page;
+
+	if (fd < 0)
+		return fd;
+	fd = move_up(fd);
+	page = RAW(SYS_mmap, at, DUNE_RUN_SIZE, PROT_READ | PROT_WRITE,
+		   MAP_SHARED | (at ? MAP_FIXED : 0), fd, 0);
+	if (page < 0 && page > -4096) {
+		RAW(SYS_close, fd);
+		return page;
+	}
+	*run = (struct dune_run *)page;
+	return fd;
+}
+
+int dune_backend_get_state(int vcpu_fd, struct dune_state *state)
+{
+	return RAW(SYS_ioctl, vcpu_fd, DUNE_GET_STATE, state);
+}
+
+int dune_backend_set_state(int vcpu_fd, const struct dune_state *state)
+{
+	return RAW(SYS_ioctl, vcpu_fd, DUNE_SET_STATE, state);
+}
+
+bool dune_backend_owns_fd(int fd)
+{
+	if (fd == dune.vm_fd)
+		return true;
+	for (struct cpu *cpu = dune.cpus; cpu; cpu = cpu->next)
+		if (cpu->vcpu_fd == fd)
+			return true;
+	return false;
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What one thread inside Dune owns: an aligned area that begins with struct cpu
+ * and holds its trap stacks and the stack of its host loop. The area is aligned
+ * to its size, so the trap path finds struct cpu from RSP and trusts no segment
+ * base. cpu.c makes it; trap_entry.S, enter.S and host.c use it.
+ *
+ *   0x00000  struct cpu (with the TSS)
+ *   0x01000  guard
+ *   0x02000  IST 1: all exceptions, 8 levels of 32 KiB, one for each nested one
+ *   0x42000  guard
+ *   0x43000  IST 2: #DB, 2 levels, as it can come in the first instruction of another
+ *   0x53000  guard
+ *   0x54000  IST 3: #DF, one level
+ *   0x5c000  guard
+ *   0x5d000  stack of the host loop
+ *   0x100000 end
+ */
+#ifndef LIBDUNE_CPU_H
+#define LIBDUNE_CPU_H
+
+#define CPU_BYTES       0x100000
+#define CPU_IST_LEVEL   0x8000
+#define CPU_IST1_BOTTOM 0x2000
+#define CPU_IST1_TOP    0x42000
+#define CPU_IST2_BOTTOM 0x43000
+#define CPU_IST2_TOP    0x53000
+#define CPU_IST3_BOTTOM 0x54000
+#define CPU_IST3_TOP    0x5c000
+#define CPU_HOST_BOTTOM 0x5d000
+
+#define CPU_SELF      0
+#define CPU_SCRATCH   8
+#define CPU_RING3     16
+#define CPU_FS_RING0  24
+#define CPU_FS_RING3  32
+#define CPU_ENTER_RSP 40
+#define CPU_TSS       52
+#define CPU_IST1      (CPU_TSS + 36)
+#define CPU_IST2      (CPU_TSS + 44)
+#define CPU_IST3      (CPU_TSS + 52)
+
+/* struct ring3_context, as enter.S pushes it. */
+#define RING3_PREVIOUS 0
+#define RING3_IST1     8
+#define RING3_END      16
+#define RING3_VALUE    24
+
+#ifndef __ASSEMBLY__
+#include <stdbool.h>
+#include <stdint.h>
+
+struct dune_run;
+struct dune_state;
+struct dune_ring3_end;
+
+/*
+ * A run of ring 3 in progress, on ring 0's stack; the callee-saved registers
+ * and the return address follow. System calls from ring 3 use the stack below.
+ */
+struct ring3_context {
+	struct ring3_context *previous;
+	uint64_t ist1; /* to go back to, when handlers are left by a stop */
+	struct dune_ring3_end *end; /* may be NULL for a call */
+	uint64_t *value; /* NULL tells dune_ring3_run() from dune_ring3_call() */
+};
+
+struct tss {
+	uint32_t reserved0;
+	uint64_t rsp[3];
+	uint64_t reserved1;
+	uint64_t ist[7];
+	uint64_t reserved2;
+	uint16_t reserved3;
+	uint16_t io_map; /* beyond the limit: ring 3 has no ports */
+} __attribute__((packed));
+
+struct cpu {
+	struct cpu *self;
+	uint64_t scratch;
+	struct ring3_context *ring3; /* the innermost one */
+	uint64_t fs_ring0; /* FS base of ring 0 while ring 3 runs */
+	uint64_t fs_ring3; /* FS base of ring 3 between calls */
+	uint64_t enter_rsp; /* caller's stack, outside */
+	uint32_t pad0;
+	struct tss tss;
+	int vcpu_fd;
+	struct dune_run *run;
+	uint64_t host_gs; /* the thread's GS base outside */
+	struct cpu *next; /* all cpus of the process; under dune.lock */
+	uint64_t refused_rip, refused_gva; /* last refused access, to see a loop */
+	uint32_t refused_count;
+	bool borrowed; /* a vfork child's: the parent frees it */
+};
+
+/* Area, vcpu and run page for one thread. Host context. -errno. */
+int dune_cpu_create(struct cpu **result);
+void dune_cpu_destroy(struct cpu *cpu);
+/* Takes it off the list of the process and closes its vcpu; the area stays. */
+void dune_cpu_retire(struct cpu *cpu);
+/* A new vcpu for an area that is there already: a fork child's. */
+int dune_cpu_attach(struct cpu *cpu);
+/* The system registers (tables, control registers, LSTAR) that a guest starts with. */
+void dune_cpu_system_state(const struct cpu *cpu, struct dune_state *state);
+void dune_cpu_init_idt(void);
+int dune_cpu_pin(const struct cpu *cpu);
+
+/* From ring 0. KERNEL_GS_BASE holds the area; there are no interrupts that could
+ * come between. */
+static inline struct cpu *dune_cpu_current(void)
+{
+	struct cpu *cpu;
+
+	__asm__ volatile("swapgs\n\tmov %%gs:%c1, %0\n\tswapgs" : "=r"(cpu) : "i"(CPU_SELF));
+	return cpu;
+}
+
+static inline struct cpu *dune_cpu_from_stack(const void *address)
+{
+	return (struct cpu *)((uintptr_t)address & -(uintptr_t)CPU_BYTES);
+}
+#endif
+#endif

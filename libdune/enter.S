@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Changes of stack and ring that C cannot say: between a thread's own stack and
+ * the host loop (dune_enter, dune_leave, new threads), and from ring 0 into ring 3
+ * (dune_ring3_run, dune_ring3_call). The ways back from ring 3 are in trap_entry.S.
+ */
+#include <asm/unistd.h>
+#include "cpu.h"
+#include "dune_abi.h"
+#include "frame.h"
+#include "hypercall.h"
+#include "trap.h"
+
+.macro hidden_function name
+	.globl	\name
+	.hidden	\name
+	.type	\name, @function
+	.balign	16
+\name:
+.endm
+
+.macro push_callee_saved
+	push	%rbx
+	push	%rbp
+	push	%r12
+	push	%r13
+	push	%r14
+	push	%r15
+.endm
+
+.macro pop_callee_saved
+	pop	%r15
+	pop	%r14
+	pop	%r13
+	pop	%r12
+	pop	%rbp
+	pop	%rbx
+.endm
+
+	.text
+
+/*
+ * long dune_enter_switch(struct cpu *cpu): leaves the caller's stack to the guest,
+ * which goes on at dune_enter_arrive, and runs the host loop on its own. Returns 0:
+ * inside, or after dune_leave_switch(). A failure of the first entry returns -errno.
+ */
+hidden_function dune_enter_switch
+	push_callee_saved
+	mov	%rsp, CPU_ENTER_RSP(%rdi)
+	lea	CPU_BYTES(%rdi), %rsp
+	xor	%ebp, %ebp
+	call	dune_host_enter
+	ud2
+
+hidden_function dune_enter_arrive
+	xor	%eax, %eax
+	pop_callee_saved
+	ret
+
+/* dune_host_return(rsp, result): from the host loop to the caller's stack, outside. */
+hidden_function dune_host_return
+	mov	%rdi, %rsp
+	mov	%rsi, %rax
+	pop_callee_saved
+	ret
+
+/* struct cpu *dune_leave_switch(void): the host loop goes on at the stack it is given. */
+hidden_function dune_leave_switch
+	push_callee_saved
+	mov	%rsp, %rdi
+	mov	$HYPERCALL_LEAVE, %eax
+	vmcall
+	ud2
+
+/*
+ * long dune_thread_clone(nr, a, b, c, d, e): clone or clone3 whose child starts on a
+ * host stack of its own, at the top of which lies its struct cpu.
+ */
+hidden_function dune_thread_clone
+	mov	%edi, %eax
+	mov	%rsi, %rdi
+	mov	%rdx, %rsi
+	mov	%rcx, %rdx
+	mov	%r8, %r10
+	mov	%r9, %r8
+	syscall
+	test	%rax, %rax
+	jz	1f
+	ret
+1:	xor	%ebp, %ebp
+	lea	-1(%rsp), %rdi		/* still in the area, even at its very top */
+	and	$-CPU_BYTES, %rdi
+	call	dune_host_start
+	ud2
+
+/* dune_thread_exit_switch(cpu, code): unmaps the stack it runs on. Signals are blocked. */
+hidden_function dune_thread_exit_switch
+	mov	%rsi, %rbx
+	mov	$CPU_BYTES, %esi
+	mov	$__NR_munmap, %eax
+	syscall
+	mov	%rbx, %rdi
+	mov	$__NR_exit, %eax
+	syscall
+	ud2
+
+/*
+ * int dune_ring3_run(const struct dune_frame *frame, struct dune_ring3_end *end).
+ * The pushes below the callee-saved registers are struct ring3_context.
+ */
+	.globl	dune_ring3_run
+	.type	dune_ring3_run, @function
+	.balign	16
+dune_ring3_run:
+	push_callee_saved
+	push	$0
+	push	%rsi
+	swapgs
+	mov	%gs:CPU_SELF, %rbx
+	swapgs
+	rdfsbase %rax
+	mov	%rax, CPU_FS_RING0(%rbx)
+	push	CPU_IST1(%rbx)
+	push	CPU_RING3(%rbx)
+	mov	%rsp, CPU_RING3(%rbx)
+	mov	FRAME_RIP(%rdi), %rax
+	shr	$47, %rax
+	jnz	dune_ring3_bad
+	sub	$FRAME_BYTES, %rsp
+	mov	%rdi, %rsi
+	mov	%rsp, %rdi
+	mov	$FRAME_BYTES / 8, %ecx
+	rep movsq
+	jmp	dune_trap_to_user
+
+/*
+ * int dune_ring3_call(function, stack_top, a, b, c, uint64_t *value, end).
+ * Ring 3 gets the arguments and nothing else that was in a register.
+ */
+	.globl	dune_ring3_call
+	.type	dune_ring3_call, @function
+	.balign	16
+dune_ring3_call:
+	push_callee_saved
+	test	%r9, %r9
+	jz	3f
+2:	push	%r9
+	push	64(%rsp)
+	swapgs
+	mov	%gs:CPU_SELF, %rbx
+	swapgs
+	rdfsbase %rax
+	mov	%rax, CPU_FS_RING0(%rbx)
+	push	CPU_IST1(%rbx)
+	push	CPU_RING3(%rbx)
+	mov	%rsp, CPU_RING3(%rbx)
+	mov	dune_ring3_trampoline(%rip), %rax
+	stac
+	.globl	dune_ring3_call_store
+	.hidden	dune_ring3_call_store
+dune_ring3_call_store:
+	mov	%rax, -8(%rsi)
+	clac
+	mov	%rdi, %rax
+	shr	$47, %rax
+	jnz	dune_ring3_bad
+	mov	CPU_FS_RING3(%rbx), %rax
+	wrfsbase %rax
+	lea	-8(%rsi), %rsp
+	mov	%rcx, %rsi
+	mov	%rdi, %rcx
+	mov	%rdx, %rdi
+	mov	%r8, %rdx
+	mov	$RFLAGS_RING3, %r11d
+	xor	%eax, %eax
+	xor	%ebx, %ebx
+	xor	%ebp, %ebp
+	xor	%r8d, %r8d
+	xor	%r9d, %r9d
+	xor	%r10d, %r10d
+	xor	%r12d, %r12d
+	xor	%r13d, %r13d
+	xor	%r14d, %r14d
+	xor	%r15d, %r15d
+	sysretq
+3:	lea	ignored_value(%rip), %r9
+	jmp	2b
+
+/* The run or call never began: rbx is cpu, rsp its context. */
+hidden_function dune_ring3_bad
+	clac
+	mov	$-14, %rax		/* -EFAULT */
+	jmp	1f
+/* A handler returns here, on the context, after dune_ring3_stop(); rax is the result. */
+hidden_function dune_ring3_stopped
+	swapgs
+	mov	%gs:CPU_SELF, %rbx
+	swapgs
+	mov	RING3_IST1(%rsp), %rcx
+	mov	%rcx, CPU_IST1(%rbx)
+1:	pop	CPU_RING3(%rbx)
+	add	$24, %rsp
+	pop_callee_saved
+	ret
+
+/* Copied to a page that ring 3 may execute: where a called function returns to. */
+hidden_function dune_ring3_trampoline_start
+	mov	%rax, %rdi
+	mov	$RING3_CALL_DONE, %eax
+	syscall
+	ud2
+	.globl	dune_ring3_trampoline_end
+	.hidden	dune_ring3_trampoline_end
+dune_ring3_trampoline_end:
+
+/* long dune_copy(to, from, bytes) with AC set: 0, or -EFAULT by way of the fixup. */
+hidden_function dune_copy
+	mov	%rdx, %rcx
+	stac
+	.globl	dune_copy_fault
+	.hidden	dune_copy_fault
+dune_copy_fault:
+	rep movsb
+	clac
+	xor	%eax, %eax
+	ret
+hidden_function dune_copy_fixup
+	clac
+	mov	$-14, %rax
+	ret
+
+	.local	ignored_value
+	.comm	ignored_value, 8, 8
+
+	.section .note.GNU-stack, "", @progbits

@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What nobody handles. A bad access of ring 0 becomes the signal that Linux would
+ * send, by making the access again out here; so the kernel decides, and an access
+ * that has become good in the meantime is just tried again. Other exceptions become
+ * the signal of their vector; an exit that cannot be continued ends the program. If
+ * the signal is going to end it, a line on stderr says what, where and why.
+ *
+ * Runs in host context, often in the middle of the program's vector code: no libc.
+ */
+#include <errno.h>
+#include <linux/futex.h>
+#include <signal.h>
+#include <stddef.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include "dune.h"
+#include "context.h"
+#include "cpu.h"
+#include "frame.h"
+#include "host.h"
+#include "hypercall.h"
+#include "pgtable.h"
+#include "trap.h"
+
+#define MAX_REFUSALS 100
+
+struct line {
+	char text[400];
+	unsigned length;
+};
+
+static void put(struct line *line, const char *text)
+{
+	while (*text && line->length < sizeof(line->text) - 1)
+		line->text[line->length++] = *text++;
+}
+
+static void put_hex(struct line *line, const char *name, uint64_t value)
+{
+	char digits[] = "0x0000000000000000";
+	int first = 17;
+
+	for (int i = 17; i >= 2; i--, value >>= 4) {
+		digits[i] = "0123456789abcdef"[value & 15];
+		if (digits[i] != '0')
+			first = i;
+	}
+	put(line, name);
+	put(line, "0x");
+	put(line, digits + first);
+}
+
+static void put_number(struct line *line, uint64_t value)
+{
+	char digits[20];
+	int i = sizeof(digits) - 1;
+
+	digits[i] = 0;
+	do {
+		digits[--i] = '0' + value % 10;
+		value /= 10;
+	} while (value && i);
+	put(line, digits + i);
+}
+
+static void line_begin(struct line *line)
+{
+	line->length = 0;
+	put(line, "dune: process ");
+	put_number(line, RAW(SYS_getpid));
+	put(line, ": ");
+}
+
+static void line_end(struct line *line)
+{
+	put(line, "\n");
+	RAW(SYS_write, 2, line->text, line->length);
+}
+
+/* The kernel's struct sigaction and sigset_t. */
+struct action {
+	void (*handler)(int signal);
+	uint64_t flags;
+	void (*restorer)(void);
+	uint64_t mask;
+};
+
+/* Will this signal end the program? One raised by a fault does if it is blocked or
+ * ignored, as in the kernel's own force_sig(). */
+static bool is_deadly(int signal)
+{
+	struct action action = { 0 };
+	uint64_t blocked = 0;
+
+	RAW(SYS_rt_sigaction, signal, NULL, &action, 8);
+	RAW(SYS_rt_sigprocmask, SIG_BLOCK, NULL, &blocked, 8);
+	return action.handler == SIG_DFL || action.handler == SIG_IGN ||
+	       (blocked & 1ull << (signal - 1));
+}
+
+static void make_deadly(int signal)
+{
+	struct action action = { .handler = SIG_DFL };
+	uint64_t mask = 1ull << (signal - 1);
+
+	RAW(SYS_rt_sigaction, signal, &action, NULL, 8);
+	RAW(SYS_rt_sigprocmask, SIG_UNBLOCK, &mask, NULL, 8);
+}
+
+static void raise_fault(int signal, int code, uint64_t address)
+{
+	siginfo_t info;
+	long pid, tid;
+
+	for (unsigned i = 0; i < sizeof(info); i++)
+		((volatile char *)&info)[i] = 0;
+	info.si_signo = signal;
+	info.si_code = code;
+	info.si_addr = (void *)address;
+	if (is_deadly(signal))
+		make_deadly(signal);
+	pid = RAW(SYS_getpid);
+	tid = RAW(SYS_gettid);
+	RAW(SYS_rt_tgsigqueueinfo, pid, tid, signal, &info);
+}
+
+static _Noreturn void end(int signal)
+{
+	make_deadly(signal);
+	raise_fault(signal, SI_KERNEL, 0);
+	for (;;)
+		RAW(SYS_exit_group, 128 + signal);
+}
+
+/* What Linux sends for each exception (arch/x86/kernel/traps.c). */
+static const struct {
+	const char *name;
+	int signal, code;
+} exceptions[DUNE_NR_VECTORS] = {
+	[0] = { "divide error", SIGFPE, FPE_INTDIV },
+	[1] = { "debug exception", SIGTRAP, SI_KERNEL },
+	[3] = { "breakpoint", SIGTRAP, SI_KERNEL },
+	[4] = { "overflow", SIGSEGV, SI_KERNEL },
+	[5] = { "bound range exceeded", SIGSEGV, SI_KERNEL },
+	[6] = { "invalid opcode", SIGILL, ILL_ILLOPN },
+	[7] = { "device not available", SIGSEGV, SI_KERNEL },
+	[8] = { "double fault", SIGSEGV, SI_KERNEL },
+	[10] = { "invalid TSS", SIGSEGV, SI_KERNEL },
+	[11] = { "segment not present", SIGBUS, SI_KERNEL },
+	[12] = { "stack segment fault", SIGBUS, SI_KERNEL },
+	[13] = { "general protection fault", SIGSEGV, SI_KERNEL },
+	[14] = { "page fault", SIGSEGV, SEGV_MAPERR },
+	[16] = { "x87 error", SIGFPE, FPE_FLTINV },
+	[17] = { "alignment check", SIGBUS, BUS_ADRALN },
+	[19] = { "SIMD error", SIGFPE, FPE_FLTINV },
+	[21] = { "control protection", SIGSEGV, SI_KERNEL },
+};
+
+static void explain(const struct dune_frame *frame, uint64_t address, const char *why)
+{
+	const char *name = exceptions[frame->vector].name;
+	struct line line;
+
+	line_begin(&line);
+	put(&line, name ? name : "exception");
+	put_hex(&line, " in ring 0, error ", frame->error);
+	put_hex(&line, ", rip ", frame->rip);
+	put_hex(&line, ", rsp ", frame->rsp);
+	if (frame->vector == 14)
+		put_hex(&line, ", address ", address);
+	put(&line, why);
+	line_end(&line);
+}
+
+static bool is_mapped(uint64_t address)
+{
+	return RAW(SYS_mincore, address & -4096ull, 4096, &(char){ 0 }) != -ENOMEM;
+}
+
+/* Can the process read or write there? Asked of the kernel by futex calls that read
+ * the word, or write it as it is, and do nothing else. */
+static bool can_access(uint64_t address, bool write)
+{
+	uint32_t own = 0;
+	long result;
+
+	address &= -4ull;
+	if (write)
+		result = RAW(SYS_futex, &own, FUTEX_WAKE_OP_PRIVATE, 0, 0, address,
+			     FUTEX_OP(FUTEX_OP_ADD, 0, FUTEX_OP_CMP_EQ, 0));
+	else
+		result = RAW(SYS_futex, address, FUTEX_CMP_REQUEUE_PRIVATE, 0, 0, &own, 0);
+	return result != -EFAULT;
+}
+
+static void touch(uint64_t address, bool write)
+{
+	if (write)
+		__asm__ volatile("lock orb $0, (%0)" ::"r"(address) : "memory", "cc");
+	else
+		(void)*(volatile char *)address;
+}
+
+static void report_page_fault(struct dune_frame *frame, uint64_t address)
+{
+	bool write = frame->error & PF_WRITE;
+	bool mapped = is_mapped(address);
+
+	if ((frame->error & PF_HOST) && !(frame->error & PF_FETCH)) {
+		if (can_access(address, write))
+			return;
+		if (is_deadly(SIGSEGV))
+			explain(frame, address, mapped ? ": the mapping does not allow it" :
+							 ": nothing is mapped there");
+		touch(address, write);
+		return;
+	}
+	if (is_deadly(SIGSEGV))
+		explain(frame, address,
+			frame->error & PF_HOST ? ": not executable" :
+			mapped		       ? ": the guest's page table does not allow it" :
+						 ": nothing is mapped there");
+	raise_fault(SIGSEGV, mapped ? SEGV_ACCERR : SEGV_MAPERR, address);
+}
+
+long dune_fault_report(long frame_at, long address, long unused)
+{
+	struct dune_frame *frame = (struct dune_frame *)frame_at;
+	int signal = exceptions[frame->vector].signal ?: SIGSEGV;
+
+	(void)unused;
+	if (frame->vector == 14) {
+		report_page_fault(frame, address);
+		return 0;
+	}
+	if (is_deadly(signal))
+		explain(frame, 0, "");
+	if (frame->vector == 8)
+		end(SIGSEGV);
+	raise_fault(signal, exceptions[frame->vector].code ?: SI_KERNEL, frame->rip);
+	return 0;
+}
+
+static _Noreturn void end_at_exit(struct cpu *cpu, const char *why)
+{
+	volatile struct dune_run *run = cpu->run;
+	struct dune_state state = { .groups = DUNE_STATE_ALL };
+	struct line line;
+
+	line_begin(&line);
+	put(&line, why);
+	put_hex(&line, "; hardware reason ", run->hardware_reason);
+	put_hex(&line, ", qualification ", run->qualification);
+	put_hex(&line, ", entry error ", run->entry_error);
+	if (!dune_backend_get_state(cpu->vcpu_fd, &state)) {
+		put_hex(&line, ", rip ", state.rip);
+		put_hex(&line, ", rsp ", state.gpr[DUNE_RSP]);
+		put_hex(&line, ", cs ", state.cs);
+		put_hex(&line, ", rflags ", state.rflags);
+		put_hex(&line, ", cr2 ", state.cr2);
+		put_hex(&line, ", cr3 ", state.cr3);
+	}
+	line_end(&line);
+	end(SIGSEGV);
+}
+
+_Noreturn void dune_fault_exit(struct cpu *cpu, long reason)
+{
+	struct line line;
+
+	switch (reason) {
+	case DUNE_EXIT_SHUTDOWN:
+		end_at_exit(cpu, "triple fault in the guest");
+	case DUNE_EXIT_FAIL_ENTRY:
+		end_at_exit(cpu, "the CPU refuses the guest's state");
+	case DUNE_EXIT_UNKNOWN:
+		end_at_exit(cpu, "unknown exit");
+	}
+	line_begin(&line);
+	put(&line, "/dev/dune cannot run this thread: error ");
+	put_number(&line, -reason);
+	line_end(&line);
+	end(SIGSEGV);
+}
+
+/* The same access again and again, though the process could make it: the module
+ * cannot show that mapping. */
+static bool is_stuck(struct cpu *cpu)
+{
+	volatile struct dune_run *run = cpu->run;
+
+	if (run->rip != cpu->refused_rip || run->memory_gva != cpu->refused_gva) {
+		cpu->refused_rip = run->rip;
+		cpu->refused_gva = run->memory_gva;
+		cpu->refused_count = 0;
+	}
+	return ++cpu->refused_count > MAX_REFUSALS;
+}
+
+void dune_fault_memory(struct cpu *cpu)
+{
+	volatile struct dune_run *run = cpu->run;
+	uint32_t access = run->memory_access;
+	uint32_t error = PF_HOST;
+
+	if (access & DUNE_ACCESS_NO_TILE)
+		end_at_exit(cpu, "a page-table entry points outside the tiles");
+	if (access & DUNE_ACCESS_WALK)
+		end_at_exit(cpu, "a page table cannot be reached");
+	if (run->memory_gva - (uint64_t)cpu < CPU_BYTES)
+		end_at_exit(cpu, "trap stack overflow");
+	if (is_stuck(cpu))
+		end_at_exit(cpu, "the module cannot show a page that the process has");
+	if (access & DUNE_ACCESS_WRITE)
+		error |= PF_WRITE;
+	if (access & DUNE_ACCESS_USER)
+		error |= PF_USER;
+	if (access & DUNE_ACCESS_EXEC)
+		error |= PF_FETCH;
+	run->inject_cr2 = run->memory_gva;
+	run->inject_error = error;
+	run->inject = DUNE_INJECT_VALID | DUNE_INJECT_ERROR | 14;
+}

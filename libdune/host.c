@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The host loop: runs the thread's vcpu, makes the system calls that the guest asks
+ * for with the real `syscall` instruction, and runs it again. It has a stack of its
+ * own (cpu.h) and uses neither libc nor vector registers: those are the guest's.
+ * Signal handlers that the program installed run here, outside.
+ *
+ * Next: thread.c (clone, fork, exit), fault.c (what ends a program).
+ */
+#include <asm/prctl.h>
+#include <errno.h>
+#include <linux/close_range.h>
+#include <stddef.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include "context.h"
+#include "cpu.h"
+#include "frame.h"
+#include "host.h"
+#include "hypercall.h"
+
+#define NR_SYSCALLS 512
+
+uint64_t dune_host_get_gs(void)
+{
+	uint64_t base = 0;
+
+	RAW(SYS_arch_prctl, ARCH_GET_GS, &base);
+	return base;
+}
+
+/*
+ * While it is inside, the thread's GS base outside is what the guest has in
+ * KERNEL_GS_BASE, as the kernel keeps it there: so the module has nothing to switch.
+ */
+void dune_host_set_gs(uint64_t base)
+{
+	if (dune.wrgsbase)
+		__asm__ volatile("wrgsbase %0" ::"r"(base));
+	else
+		RAW(SYS_arch_prctl, ARCH_SET_GS, base);
+}
+
+void dune_host_set_fs(uint64_t base)
+{
+	RAW(SYS_arch_prctl, ARCH_SET_FS, base);
+}
+
+static long forward(volatile struct dune_run *run, long nr)
+{
+	return raw_syscall(nr, run->gpr[DUNE_RDI], run->gpr[DUNE_RSI], run->gpr[DUNE_RDX],
+			   run->gpr[DUNE_R10], run->gpr[DUNE_R8], run->gpr[DUNE_R9]);
+}
+
+/* FS and GS base are the guest's. FS is the same outside, where signal handlers and
+ * fork children's libc need it. */
+static long call_arch_prctl(struct cpu *cpu, long nr)
+{
+	struct dune_state state = { .groups = DUNE_STATE_SEGMENTS };
+	long code = cpu->run->gpr[DUNE_RDI];
+	uint64_t value = cpu->run->gpr[DUNE_RSI];
+	long result;
+
+	if (code != ARCH_SET_FS && code != ARCH_SET_GS && code != ARCH_GET_GS)
+		return forward(cpu->run, nr);
+	result = dune_backend_get_state(cpu->vcpu_fd, &state);
+	if (result)
+		return result;
+	if (code == ARCH_GET_GS) {
+		*(uint64_t *)value = state.gs_base;
+		return 0;
+	}
+	if (value >> 47)
+		return -EPERM;
+	if (code == ARCH_SET_FS) {
+		state.fs_base = value;
+		dune_host_set_fs(value);
+	} else {
+		state.gs_base = value;
+	}
+	return dune_backend_set_state(cpu->vcpu_fd, &state);
+}
+
+static long call_exit(struct cpu *cpu, long nr)
+{
+	(void)nr;
+	dune_thread_exit(cpu, cpu->run->gpr[DUNE_RDI]);
+}
+
+/* Programs close what they did not open; Dune's own descriptors are not theirs. */
+static long call_close(struct cpu *cpu, long nr)
+{
+	if (dune_backend_owns_fd(cpu->run->gpr[DUNE_RDI]))
+		return -EBADF;
+	return forward(cpu->run, nr);
+}
+
+static long call_dup(struct cpu *cpu, long nr)
+{
+	if (dune_backend_owns_fd(cpu->run->gpr[DUNE_RSI]))
+		return -EBADF;
+	return forward(cpu->run, nr);
+}
+
+/* The lowest descriptor of Dune's that is not below fd, or -1. */
+static long next_own_fd(unsigned fd)
+{
+	long next = (unsigned)dune.vm_fd >= fd ? dune.vm_fd : -1;
+
+	for (struct cpu *cpu = dune.cpus; cpu; cpu = cpu->next)
+		if ((unsigned)cpu->vcpu_fd >= fd && (next < 0 || cpu->vcpu_fd < next))
+			next = cpu->vcpu_fd;
+	return next;
+}
+
+/* As ours are close-on-exec anyway, that kind needs no exception. */
+static long call_close_range(struct cpu *cpu, long nr)
+{
+	unsigned first = cpu->run->gpr[DUNE_RDI], last = cpu->run->gpr[DUNE_RSI];
+	unsigned flags = cpu->run->gpr[DUNE_RDX];
+	long result = 0, own;
+
+	if (flags & ~CLOSE_RANGE_UNSHARE || first > last)
+		return forward(cpu->run, nr);
+	while (!result && (own = next_own_fd(first)) >= 0 && own <= last) {
+		if (own > first)
+			result = RAW(SYS_close_range, first, own - 1, flags);
+		first = own + 1;
+	}
+	return result || first > last ? result : RAW(SYS_close_range, first, last, flags);
+}
+
+/* System calls that are not just forwarded. */
+static long (*const special[NR_SYSCALLS])(struct cpu *cpu, long nr) = {
+	[SYS_clone] = dune_thread_clone_call,
+	[SYS_clone3] = dune_thread_clone_call,
+	[SYS_fork] = dune_thread_clone_call,
+	[SYS_vfork] = dune_thread_clone_call,
+	[SYS_exit] = call_exit,
+	[SYS_arch_prctl] = call_arch_prctl,
+	[SYS_close] = call_close,
+	[SYS_close_range] = call_close_range,
+	[SYS_dup2] = call_dup,
+	[SYS_dup3] = call_dup,
+};
+
+static _Noreturn void leave(struct cpu *cpu)
+{
+	struct dune_state state = { .groups = DUNE_STATE_SEGMENTS };
+
+	if (!dune_backend_get_state(cpu->vcpu_fd, &state)) {
+		dune_host_set_fs(state.fs_base);
+		dune_host_set_gs(state.gs_base);
+	}
+	dune_host_return(cpu->run->gpr[DUNE_RDI], (long)cpu);
+}
+
+static long call_function(volatile struct dune_run *run)
+{
+	host_function function = (host_function)run->gpr[DUNE_RDI];
+
+	return function(run->gpr[DUNE_RSI], run->gpr[DUNE_RDX], run->gpr[DUNE_R10]);
+}
+
+static long handle_other_hypercall(struct cpu *cpu, unsigned long nr)
+{
+	if (nr < NR_SYSCALLS)
+		return special[nr](cpu, nr);
+	if (nr == HYPERCALL_CALL)
+		return call_function(cpu->run);
+	if (nr == HYPERCALL_LEAVE)
+		leave(cpu);
+	return forward(cpu->run, nr);
+}
+
+static long run_vcpu(int fd)
+{
+	long result;
+
+	__asm__ volatile("syscall"
+			 : "=a"(result)
+			 : "a"((long)SYS_lseek), "D"((long)fd), "S"(0L), "d"((long)SEEK_SET)
+			 : "rcx", "r11", "memory");
+	return result;
+}
+
+static _Noreturn void loop(struct cpu *cpu)
+{
+	volatile struct dune_run *run = cpu->run;
+	unsigned long nr;
+	long reason;
+
+	for (;;) {
+		reason = run_vcpu(cpu->vcpu_fd); /* another one after a fork */
+		if (__builtin_expect(reason == DUNE_EXIT_HYPERCALL, 1)) {
+			nr = run->gpr[DUNE_RAX];
+			if (__builtin_expect(nr < NR_SYSCALLS && !special[nr], 1))
+				run->gpr[DUNE_RAX] = forward(run, nr);
+			else
+				run->gpr[DUNE_RAX] = handle_other_hypercall(cpu, nr);
+		} else if (reason == DUNE_EXIT_MEMORY) {
+			dune_fault_memory(cpu);
+		} else if (reason != DUNE_EXIT_INTR && reason != -EINTR) {
+			dune_fault_exit(cpu, reason);
+		}
+	}
+}
+
+/* The caller of dune_enter() goes on inside, on its own stack. */
+_Noreturn void dune_host_enter(struct cpu *cpu)
+{
+	struct dune_state state = { .groups = DUNE_STATE_ALL };
+	uint64_t fs = 0;
+	long result;
+
+	RAW(SYS_arch_prctl, ARCH_GET_FS, &fs);
+	dune_cpu_system_state(cpu, &state);
+	state.rip = (uint64_t)dune_enter_arrive;
+	state.gpr[DUNE_RSP] = cpu->enter_rsp;
+	state.rflags = RFLAGS_RING0;
+	state.cs = DUNE_SEL_CODE0;
+	state.ss = DUNE_SEL_DATA0;
+	state.fs_base = fs;
+	state.gs_base = dune_host_get_gs();
+	state.kernel_gs_base = (uint64_t)cpu;
+	result = dune_backend_set_state(cpu->vcpu_fd, &state);
+	if (result)
+		dune_host_return(cpu->enter_rsp, result);
+	dune_host_start(cpu);
+}
+
+_Noreturn void dune_host_start(struct cpu *cpu)
+{
+	dune_host_set_gs((uint64_t)cpu);
+	loop(cpu);
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The host loop and what it calls: thread.c for system calls that make or end
+ * threads, fault.c for what nobody handles.
+ */
+#ifndef LIBDUNE_HOST_H
+#define LIBDUNE_HOST_H
+
+#include <stdint.h>
+#include "dune_abi.h"
+
+struct cpu;
+
+/* Entry points from enter.S, on the host stack; they do not return. */
+_Noreturn void dune_host_enter(struct cpu *cpu);
+_Noreturn void dune_host_start(struct cpu *cpu);
+_Noreturn void dune_host_return(uint64_t rsp, long result);
+long dune_enter_switch(struct cpu *cpu);
+extern char dune_enter_arrive[];
+struct cpu *dune_leave_switch(void);
+
+uint64_t dune_host_get_gs(void);
+void dune_host_set_gs(uint64_t base);
+void dune_host_set_fs(uint64_t base);
+
+/* thread.c: system calls that need more than to be made. The result for RAX. */
+long dune_thread_clone_call(struct cpu *cpu, long nr);
+_Noreturn void dune_thread_exit(struct cpu *cpu, long code);
+long dune_thread_clone(long nr, long a, long b, long c, long d, long e);
+_Noreturn void dune_thread_exit_switch(struct cpu *cpu, long code);
+
+/* fault.c: one line about an exit that ends the program, and its end. */
+_Noreturn void dune_fault_exit(struct cpu *cpu, long reason);
+/* An access that the process could not make: #PF for the guest, or its end. */
+void dune_fault_memory(struct cpu *cpu);
+
+#endif

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How ring 0 asks the host loop for something that is not a system call, and how
+ * host-context code makes system calls without libc: no errno, no TLS, no vector
+ * registers, since all of it may run in the middle of anything. Next: host.c.
+ */
+#ifndef LIBDUNE_HYPERCALL_H
+#define LIBDUNE_HYPERCALL_H
+
+/* RAX of a hypercall; numbers below are the kernel's system calls. */
+#define HYPERCALL_CALL  0x40000000 /* call rdi(rsi, rdx, r10) in host context */
+#define HYPERCALL_LEAVE 0x40000001 /* rsp in rdi: go on there, outside */
+
+#ifndef __ASSEMBLY__
+#include <stdbool.h>
+#include <stdint.h>
+
+static inline long raw_syscall(long nr, long a, long b, long c, long d, long e, long f)
+{
+	register long r10 __asm__("r10") = d;
+	register long r8 __asm__("r8") = e;
+	register long r9 __asm__("r9") = f;
+	long result;
+
+	__asm__ volatile("syscall"
+			 : "=a"(result)
+			 : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+			 : "rcx", "r11", "memory");
+	return result;
+}
+
+#define RAW(nr, ...)                   RAW_(nr, ##__VA_ARGS__, 0, 0, 0, 0, 0, 0)
+#define RAW_(nr, a, b, c, d, e, f, ...) \
+	raw_syscall(nr, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
+
+/* In ring 0 of the guest? (Ring 3 of it cannot reach this code.) */
+static inline bool in_ring0(void)
+{
+	uint16_t cs;
+
+	__asm__("mov %%cs, %0" : "=r"(cs));
+	return !(cs & 3);
+}
+
+typedef long (*host_function)(long a, long b, long c);
+
+/* Calls function outside, on the host stack, from ring 0 or from outside. */
+static inline long host_call(host_function function, long a, long b, long c)
+{
+	register long r10 __asm__("r10") = c;
+	long result;
+
+	if (!in_ring0())
+		return function(a, b, c);
+	__asm__ volatile("vmcall"
+			 : "=a"(result)
+			 : "a"((long)HYPERCALL_CALL), "D"(function), "S"(a), "d"(b), "r"(r10)
+			 : "memory");
+	return result;
+}
+#endif
+#endif

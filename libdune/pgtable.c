@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The guest's page tables: made of one large entry for each piece of the process
+ * (tile.c), split down to 4 KiB where dune_protect() or dune_pte() asks for it.
+ * A guest-physical address is tile number * 1 GiB plus the offset in the piece,
+ * whatever the size of the entry. Runs in ring 0 and outside alike.
+ */
+#include <errno.h>
+#include <stddef.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include "dune.h"
+#include "context.h"
+#include "frame.h"
+#include "hypercall.h"
+#include "pgtable.h"
+#include "tile.h"
+
+#define PAGE       4096ull
+#define ENTRIES    512
+#define POOL_BYTES (256ull << 20) /* address space only; memory comes on use */
+#define USER_TOP   (1ull << 47)
+
+enum level { LEVEL_4K, LEVEL_2M, LEVEL_1G, LEVEL_512G };
+
+static struct {
+	char *base;
+	uint64_t used; /* bytes; only grows */
+	uint64_t gpa; /* of base */
+} pool;
+
+static uint64_t level_bytes(enum level level)
+{
+	return PAGE << (9 * level);
+}
+
+static unsigned level_index(uint64_t address, enum level level)
+{
+	return (address >> (12 + 9 * level)) % ENTRIES;
+}
+
+static void *table_alloc(uint64_t pages)
+{
+	uint64_t at = __atomic_fetch_add(&pool.used, pages * PAGE, __ATOMIC_RELAXED);
+
+	return at + pages * PAGE <= POOL_BYTES ? pool.base + at : NULL;
+}
+
+static uint64_t table_entry(const void *table)
+{
+	return (pool.gpa + ((const char *)table - pool.base)) | ENTRY_RING0 | DUNE_PTE_USER;
+}
+
+static uint64_t *table_of(uint64_t entry)
+{
+	return (uint64_t *)(pool.base + ((entry & ENTRY_ADDRESS) - pool.gpa));
+}
+
+/* The pool must not cross a piece's end, hence the alignment to its size. */
+int dune_pgtable_init(void)
+{
+	long start = RAW(SYS_mmap, 0, 2 * POOL_BYTES, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	uint64_t base;
+
+	if (start < 0 && start > -4096)
+		return start;
+	base = (start + POOL_BYTES - 1) & -POOL_BYTES;
+	if (base > (uint64_t)start)
+		RAW(SYS_munmap, start, base - start);
+	RAW(SYS_munmap, base + POOL_BYTES, start + POOL_BYTES - base);
+	pool.base = (char *)base;
+	pool.gpa = base % TILE_BYTES; /* in tile 0 */
+	table_alloc(1); /* the root */
+	return 0;
+}
+
+uint64_t dune_pgtable_root(void)
+{
+	return pool.gpa;
+}
+
+void *dune_pgtable_pool(void)
+{
+	return pool.base;
+}
+
+uint64_t *dune_pgtable_slot(uint64_t address, bool make, uint64_t **note)
+{
+	uint64_t *root = (uint64_t *)pool.base + level_index(address, LEVEL_512G);
+	uint64_t *slots;
+
+	if (address >= USER_TOP)
+		return NULL;
+	if (!*root) {
+		slots = make ? table_alloc(2) : NULL;
+		if (!slots)
+			return NULL;
+		__atomic_store_n(root, table_entry(slots), __ATOMIC_RELEASE);
+	}
+	slots = table_of(*root) + level_index(address, LEVEL_1G);
+	*note = slots + ENTRIES;
+	return slots;
+}
+
+/* A table that says what the entry says, in 512 smaller pieces. */
+static uint64_t *split_table(uint64_t entry, enum level level)
+{
+	uint64_t *table = table_alloc(1);
+	uint64_t step = level_bytes(level - 1);
+
+	if (!table)
+		return NULL;
+	if (level - 1 == LEVEL_4K)
+		entry &= ~ENTRY_LARGE;
+	for (int i = 0; i < ENTRIES; i++)
+		table[i] = entry + i * step;
+	return table;
+}
+
+int dune_pgtable_map_tile(uint64_t *slot, uint32_t tile)
+{
+	uint64_t entry = tile * TILE_BYTES | ENTRY_LARGE | ENTRY_RING0;
+	uint64_t *table;
+
+	if (!(dune.caps.features & DUNE_CAP_GUEST_1G)) {
+		table = split_table(entry, LEVEL_1G);
+		if (!table)
+			return -ENOMEM;
+		entry = table_entry(table);
+	}
+	__atomic_store_n(slot, entry, __ATOMIC_RELEASE);
+	return 0;
+}
+
+void dune_pgtable_set_user(uint64_t *slot)
+{
+	if (*slot & ENTRY_LARGE)
+		*slot |= DUNE_PTE_USER;
+	else
+		for (int i = 0; i < ENTRIES; i++)
+			table_of(*slot)[i] |= DUNE_PTE_USER;
+}
+
+/*
+ * The entry of `address` at `level`, or the larger one that is not present and so
+ * ends the walk. Larger present entries above it are split; a split changes no
+ * translation, so nobody's TLB needs to hear of it. dune.lock is held.
+ */
+static uint64_t *walk_and_split(uint64_t address, enum level level)
+{
+	uint64_t *note, *table;
+	uint64_t *entry = dune_pgtable_slot(address, false, &note);
+
+	for (enum level at = LEVEL_1G; entry && at > level; at--) {
+		if (!*entry)
+			return NULL;
+		if (*entry & ENTRY_LARGE) {
+			table = split_table(*entry, at);
+			if (!table)
+				return NULL;
+			*note |= NOTE_SPLIT;
+			__atomic_store_n(entry, table_entry(table), __ATOMIC_RELEASE);
+		}
+		entry = table_of(*entry) + level_index(address, at - 1);
+	}
+	return entry;
+}
+
+/* A large entry of no rights is not present but still splits: it keeps LARGE. */
+static uint64_t entry_rights(unsigned prot)
+{
+	uint64_t rights = 0;
+
+	if (prot & (DUNE_PROT_READ | DUNE_PROT_WRITE | DUNE_PROT_EXEC))
+		rights |= DUNE_PTE_PRESENT;
+	if (prot & DUNE_PROT_WRITE)
+		rights |= DUNE_PTE_WRITE;
+	if (prot & DUNE_PROT_USER)
+		rights |= DUNE_PTE_USER;
+	if (!(prot & DUNE_PROT_EXEC))
+		rights |= DUNE_PTE_NX;
+	return rights;
+}
+
+#define RIGHTS (DUNE_PTE_PRESENT | DUNE_PTE_WRITE | DUNE_PTE_USER | DUNE_PTE_NX)
+
+static int protect_locked(uint64_t address, uint64_t end, uint64_t rights)
+{
+	enum level level;
+	uint64_t *entry;
+
+	for (; address < end; address += level_bytes(level)) {
+		level = LEVEL_4K;
+		if (!(address % level_bytes(LEVEL_2M)) && end - address >= level_bytes(LEVEL_2M))
+			level = LEVEL_2M;
+		entry = walk_and_split(address, level);
+		if (entry && level == LEVEL_2M && *entry && !(*entry & ENTRY_LARGE)) {
+			level = LEVEL_4K; /* split before: page by page */
+			entry = walk_and_split(address, level);
+		}
+		if (!entry)
+			return -ENOMEM;
+		__atomic_store_n(entry, (*entry & ~RIGHTS) | rights, __ATOMIC_RELEASE);
+		if (in_ring0())
+			dune_invlpg((void *)address);
+	}
+	return 0;
+}
+
+/* All pieces of the range must be there before the lock is taken: mapping one
+ * takes it, too. */
+static int map_pieces(uint64_t address, uint64_t end)
+{
+	uint64_t *slot, *note;
+	long result;
+
+	for (; address < end; address = (address | (TILE_BYTES - 1)) + 1) {
+		slot = dune_pgtable_slot(address, false, &note);
+		if (slot && (*note & NOTE_PINNED))
+			continue;
+		result = host_call(dune_tile_map, address, TILE_PINNED, 0);
+		if (result)
+			return result == -ENOMEM ? -ENOMEM : -EINVAL;
+	}
+	return 0;
+}
+
+__attribute__((visibility("default"))) int dune_protect(void *address, size_t bytes, unsigned prot)
+{
+	uint64_t start = (uint64_t)address, end = start + bytes;
+	int result;
+
+	if (!dune.ready || start % PAGE || bytes % PAGE || end < start || end > USER_TOP)
+		return -EINVAL;
+	if (prot & ~(DUNE_PROT_READ | DUNE_PROT_WRITE | DUNE_PROT_EXEC | DUNE_PROT_USER))
+		return -EINVAL;
+	result = map_pieces(start, end);
+	if (result)
+		return result;
+	dune_lock(&dune.lock);
+	result = protect_locked(start, end, entry_rights(prot));
+	dune_unlock(&dune.lock);
+	return result;
+}
+
+__attribute__((visibility("default"))) uint64_t *dune_pte(void *address)
+{
+	uint64_t *entry;
+
+	if (!dune.ready || map_pieces((uint64_t)address, (uint64_t)address + 1))
+		return NULL;
+	dune_lock(&dune.lock);
+	entry = walk_and_split((uint64_t)address, LEVEL_4K);
+	dune_unlock(&dune.lock);
+	return entry;
+}
+
+bool dune_pgtable_allows(uint64_t address, uint64_t error)
+{
+	uint64_t *note;
+	uint64_t *entry = dune_pgtable_slot(address, false, &note);
+
+	for (enum level level = LEVEL_1G; entry; level--) {
+		if (!(*entry & DUNE_PTE_PRESENT))
+			return false;
+		if ((error & PF_WRITE) && !(*entry & DUNE_PTE_WRITE))
+			return false;
+		if ((error & PF_USER) && !(*entry & DUNE_PTE_USER))
+			return false;
+		if ((error & PF_FETCH) && (*entry & DUNE_PTE_NX))
+			return false;
+		if (level == LEVEL_4K || (*entry & ENTRY_LARGE))
+			return true;
+		entry = table_of(*entry) + level_index(address, level - 1);
+	}
+	return false;
+}

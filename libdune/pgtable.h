@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The guest's page tables. They live in one pool, in tile 0, so that their
+ * guest-physical addresses are known from their own. Each 1 GiB piece of the
+ * process has a slot in a PDPT and, in the page behind that PDPT, a note that
+ * says which tile it has.
+ */
+#ifndef LIBDUNE_PGTABLE_H
+#define LIBDUNE_PGTABLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define ENTRY_LARGE   (1ull << 7)
+#define ENTRY_ADDRESS 0x000ffffffffff000ull
+/* Present, writable, accessed and dirty: nothing for the CPU to write. */
+#define ENTRY_RING0   0x63ull
+
+/* Notes: 0, or tile number + 1 with these. */
+#define NOTE_TILE   0xffffffffull
+#define NOTE_PINNED (1ull << 32)
+#define NOTE_SPLIT  (1ull << 33)
+#define NOTE_ARENA  (1ull << 34)
+
+int dune_pgtable_init(void);
+uint64_t dune_pgtable_root(void); /* what CR3 holds */
+void *dune_pgtable_pool(void);
+/* The slot and note of a piece; makes the PDPT where there is none, if `make`.
+ * NULL: none, or no memory. */
+uint64_t *dune_pgtable_slot(uint64_t address, bool make, uint64_t **note);
+/* Publishes tile at slot; -ENOMEM. */
+int dune_pgtable_map_tile(uint64_t *slot, uint32_t tile);
+/* Lets ring 3 have what is already at slot; not to be used on split tiles. */
+void dune_pgtable_set_user(uint64_t *slot);
+/* Would the tables let an access with this #PF error code through? */
+bool dune_pgtable_allows(uint64_t address, uint64_t error);
+
+#endif

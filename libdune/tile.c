@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Tiles on demand: the guest touches a piece of the process that it cannot see,
+ * trap.c asks for it by dune_tile_map(), and the piece gets a tile number and a
+ * large entry in the page table (pgtable.c). Where the CPU has few tiles, one that
+ * nothing depends on is taken back. All of it runs in host context, under
+ * dune.lock, and touches no vector register.
+ */
+#include <errno.h>
+#include <sched.h>
+#include <stddef.h>
+#include <sys/syscall.h>
+#include "context.h"
+#include "hypercall.h"
+#include "tile.h"
+
+#define MAX_TILES 4096
+
+static struct {
+	uint64_t piece[MAX_TILES]; /* first address + 1, or 0 */
+	uint32_t nr, hand;
+} tiles;
+
+void dune_lock(int *lock)
+{
+	while (__atomic_exchange_n(lock, 1, __ATOMIC_ACQUIRE))
+		RAW(SYS_sched_yield);
+}
+
+void dune_unlock(int *lock)
+{
+	__atomic_store_n(lock, 0, __ATOMIC_RELEASE);
+}
+
+/* Takes a tile back from the piece that has it. */
+static bool tile_evict(uint32_t tile)
+{
+	uint64_t *slot, *note;
+
+	slot = dune_pgtable_slot(tiles.piece[tile] - 1, false, &note);
+	if (*note & (NOTE_PINNED | NOTE_SPLIT | NOTE_ARENA))
+		return false;
+	__atomic_store_n(slot, 0, __ATOMIC_RELEASE);
+	*note = 0;
+	tiles.piece[tile] = 0;
+	dune_backend_set_tile(tile, DUNE_TILE_CLEAR, 0);
+	dune_backend_flush_tlb();
+	return true;
+}
+
+/* A free tile number, or -ENOSPC. */
+static int tile_find(void)
+{
+	for (uint32_t tile = 0; tile < tiles.nr; tile++)
+		if (!tiles.piece[tile])
+			return tile;
+	for (uint32_t tries = 0; tries < tiles.nr; tries++) {
+		tiles.hand = (tiles.hand + 1) % tiles.nr;
+		if (tile_evict(tiles.hand))
+			return tiles.hand;
+	}
+	return -ENOSPC;
+}
+
+static int map_locked(uint64_t piece, uint64_t *slot, uint64_t *note)
+{
+	int tile = tile_find();
+	int result;
+
+	if (tile < 0)
+		return tile;
+	result = dune_backend_set_tile(tile, 0, piece);
+	if (result)
+		return result;
+	tiles.piece[tile] = piece + 1;
+	*note = tile + 1;
+	result = dune_pgtable_map_tile(slot, tile);
+	if (result) {
+		*note = 0;
+		tiles.piece[tile] = 0;
+		dune_backend_set_tile(tile, DUNE_TILE_CLEAR, 0);
+	}
+	return result;
+}
+
+long dune_tile_map(long address, long flags, long unused)
+{
+	uint64_t *slot, *note;
+	int result = 0;
+
+	(void)unused;
+	dune_lock(&dune.lock);
+	slot = dune_pgtable_slot(address, true, &note);
+	if (!slot)
+		result = -ENOMEM;
+	else if (!(*note & NOTE_TILE))
+		result = map_locked(address & -TILE_BYTES, slot, note);
+	if (!result && (flags & TILE_PINNED))
+		*note |= NOTE_PINNED;
+	if (!result && (flags & TILE_ARENA) && !(*note & NOTE_ARENA)) {
+		*note |= NOTE_ARENA;
+		dune_pgtable_set_user(slot);
+		dune_backend_flush_tlb();
+	}
+	dune_unlock(&dune.lock);
+	return result;
+}
+
+int dune_tile_pin(const void *start, uint64_t bytes)
+{
+	uint64_t address = (uint64_t)start, end = address + bytes;
+	int result = 0;
+
+	for (; address < end && !result; address = (address | (TILE_BYTES - 1)) + 1)
+		result = dune_tile_map(address, TILE_PINNED, 0);
+	return result;
+}
+
+int dune_tile_init(void)
+{
+	tiles.nr = dune.caps.nr_tiles < MAX_TILES ? dune.caps.nr_tiles : MAX_TILES;
+	return dune_tile_pin(dune_pgtable_pool(), 1);
+}
+
+int dune_tile_resubmit(void)
+{
+	int result = 0;
+
+	for (uint32_t tile = 0; tile < tiles.nr && !result; tile++)
+		if (tiles.piece[tile])
+			result = dune_backend_set_tile(tile, 0, tiles.piece[tile] - 1);
+	return result;
+}

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Where trap_entry.S hands over: the table of handlers, what happens without one,
+ * and the page faults that are libdune's own business (a tile that is not there
+ * yet; a copy from or to ring 3 that failed). A fault in ring 0 that nobody wants
+ * goes on in fault.c.
+ */
+#include <cpuid.h>
+#include <errno.h>
+#include <stddef.h>
+#include "dune.h"
+#include "context.h"
+#include "cpu.h"
+#include "hypercall.h"
+#include "tile.h"
+#include "trap.h"
+
+#define PUBLIC __attribute__((visibility("default")))
+
+#define ASSERT_OFFSET(field, value) \
+	_Static_assert(offsetof(struct dune_frame, field) == (value), "")
+ASSERT_OFFSET(r15, 0);
+ASSERT_OFFSET(r11, FRAME_R11);
+ASSERT_OFFSET(rax, FRAME_RAX);
+ASSERT_OFFSET(rcx, FRAME_RCX);
+ASSERT_OFFSET(rdi, FRAME_RDI);
+ASSERT_OFFSET(fs_base, FRAME_FS_BASE);
+ASSERT_OFFSET(vector, FRAME_VECTOR);
+ASSERT_OFFSET(error, FRAME_ERROR);
+ASSERT_OFFSET(rip, FRAME_RIP);
+ASSERT_OFFSET(cs, FRAME_CS);
+ASSERT_OFFSET(rflags, FRAME_RFLAGS);
+ASSERT_OFFSET(rsp, FRAME_RSP);
+ASSERT_OFFSET(ss, FRAME_SS);
+_Static_assert(sizeof(struct dune_frame) == FRAME_BYTES, "");
+_Static_assert(FRAME_VECTOR_SYSCALL == DUNE_VECTOR_SYSCALL, "");
+_Static_assert(offsetof(struct ring3_context, previous) == RING3_PREVIOUS, "");
+_Static_assert(offsetof(struct ring3_context, ist1) == RING3_IST1, "");
+_Static_assert(offsetof(struct ring3_context, end) == RING3_END, "");
+_Static_assert(offsetof(struct ring3_context, value) == RING3_VALUE, "");
+
+enum { VECTOR_DB = 1, VECTOR_GP = 13, VECTOR_PF = 14 };
+
+dune_handler dune_trap_table[TRAP_ROWS];
+dune_handler dune_trap_fpu_table[TRAP_ROWS];
+uint64_t dune_trap_xsave_bytes;
+static dune_handler debug_handler;
+
+static uint64_t read_cr2(void)
+{
+	uint64_t value;
+
+	__asm__ volatile("mov %%cr2, %0" : "=r"(value));
+	return value;
+}
+
+/* trap_entry.S leaves CR2 below the frame of a page fault. */
+static uint64_t *saved_cr2(struct dune_frame *frame)
+{
+	return (uint64_t *)frame - 1;
+}
+
+/* No handler: ring 3 ends, ring 0 gets the signal that Linux would send. */
+static void handle_default(struct dune_frame *frame)
+{
+	if (dune_frame_is_user(frame))
+		dune_ring3_stop(frame, 0);
+	else
+		host_call(dune_fault_report, (long)frame, *saved_cr2(frame), 0);
+}
+
+static void handle_syscall_default(struct dune_frame *frame)
+{
+	frame->rax = -ENOSYS;
+}
+
+/*
+ * Ring 3 can put off a #DB (MOV SS) until the first instruction of an entry: then
+ * FS is still ring 3's, and there is nothing to be told to anybody.
+ */
+static void handle_debug(struct dune_frame *frame)
+{
+	const char *rip = (const char *)frame->rip;
+
+	if (!dune_frame_is_user(frame) && rip >= dune_trap_stubs && rip < dune_trap_entry_end)
+		return;
+	debug_handler(frame);
+}
+
+static void handle_double_fault(struct dune_frame *frame)
+{
+	host_call(dune_fault_report, (long)frame, read_cr2(), 0);
+}
+
+/*
+ * The handler that was interrupted by this nested fault finds its CR2 as it was:
+ * the frame of a level starts at the level's top, with CR2 below it.
+ */
+static void restore_outer_cr2(struct dune_frame *frame)
+{
+	struct cpu *cpu = dune_cpu_from_stack(frame);
+	uint64_t outer_top = cpu->tss.ist[0] + 2 * CPU_IST_LEVEL;
+
+	if (outer_top > (uint64_t)cpu + CPU_IST1_TOP)
+		return;
+	__asm__ volatile("mov %0, %%cr2" ::"r"(*saved_cr2((void *)(outer_top - FRAME_BYTES))));
+}
+
+/* True: the access can be tried again. */
+static bool fill_tile(struct dune_frame *frame, uint64_t address)
+{
+	bool arena = dune_arena_contains(address, 1);
+	uint64_t *slot, *note;
+
+	slot = dune_pgtable_slot(address, false, &note);
+	if (slot && (*note & NOTE_TILE)) /* another thread was faster, or no rights */
+		return dune_pgtable_allows(address, frame->error);
+	if (address >> 47 || (dune_frame_is_user(frame) && !arena))
+		return false;
+	return !host_call(dune_tile_map, address, arena ? TILE_ARENA : 0, 0);
+}
+
+/* Where ring 0 touches what ring 3 gave it, and where it goes on after a fault. */
+static bool fixup(struct dune_frame *frame)
+{
+	const char *rip = (const char *)frame->rip;
+
+	if (dune_frame_is_user(frame))
+		return false;
+	if (rip == dune_copy_fault)
+		frame->rip = (uint64_t)dune_copy_fixup;
+	else if (rip == dune_ring3_call_store)
+		frame->rip = (uint64_t)dune_ring3_bad;
+	else
+		return false;
+	return true;
+}
+
+static void handle_page_fault_slow(struct dune_frame *frame)
+{
+	uint64_t address = *saved_cr2(frame);
+
+	frame->vector = VECTOR_PF;
+	if (!(frame->error & (PF_PRESENT | PF_HOST)) && fill_tile(frame, address)) {
+		restore_outer_cr2(frame);
+		return;
+	}
+	if (!fixup(frame))
+		dune_trap_table[VECTOR_PF](frame);
+}
+
+/* Ring 3 cannot go on where rip is not canonical: the #GP that the CPU would raise
+ * there comes from here. */
+void dune_trap_bad_user_rip(struct dune_frame *frame)
+{
+	frame->vector = VECTOR_GP;
+	frame->error = 0;
+	dune_trap_table[VECTOR_GP](frame);
+	if (frame->vector == VECTOR_GP && frame->cs & 3 && frame->rip >> 47)
+		dune_ring3_stop(frame, 0);
+}
+
+void dune_trap_init(void)
+{
+	unsigned eax, ebx, ecx, edx;
+
+	for (unsigned row = 0; row < DUNE_NR_VECTORS; row++)
+		dune_trap_table[row] = handle_default;
+	debug_handler = handle_default;
+	dune_trap_table[VECTOR_DB] = handle_debug;
+	dune_trap_table[8] = handle_double_fault;
+	dune_trap_table[TRAP_PAGE_FAULT_SLOW] = handle_page_fault_slow;
+	dune_trap_table[TRAP_SYSCALL] = handle_syscall_default;
+	__cpuid_count(0xd, 0, eax, ebx, ecx, edx);
+	dune_trap_xsave_bytes = ebx;
+}
+
+/* What the table holds for a handler: itself, or the wrapper that then calls it. */
+static dune_handler table_entry(unsigned row, dune_handler handler, unsigned flags)
+{
+	if (!(flags & DUNE_SAVE_FPU))
+		return handler;
+	dune_trap_fpu_table[row] = handler;
+	return dune_trap_save_fpu;
+}
+
+PUBLIC int dune_set_handler(unsigned vector, dune_handler handler, unsigned flags)
+{
+	dune_handler entry;
+
+	if (vector >= DUNE_NR_VECTORS || flags & ~DUNE_SAVE_FPU || vector == 2 || vector == 8 ||
+	    vector == 18)
+		return -EINVAL;
+	entry = handler ? table_entry(vector, handler, flags) : handle_default;
+	if (vector == VECTOR_DB)
+		debug_handler = entry;
+	else
+		dune_trap_table[vector] = entry;
+	return 0;
+}
+
+PUBLIC int dune_set_syscall_handler(dune_handler handler, unsigned flags)
+{
+	if (flags & ~DUNE_SAVE_FPU)
+		return -EINVAL;
+	dune_trap_table[TRAP_SYSCALL] =
+		handler ? table_entry(TRAP_SYSCALL, handler, flags) : handle_syscall_default;
+	return 0;
+}
+
+PUBLIC uint64_t dune_fault_address(void)
+{
+	return read_cr2();
+}
+
+PUBLIC void dune_frame_resume_at(struct dune_frame *frame, uint64_t rip, uint64_t rsp)
+{
+	frame->rip = rip;
+	frame->rsp = rsp;
+}
+
+PUBLIC void dune_ring3_stop(struct dune_frame *frame, uint64_t value)
+{
+	struct cpu *cpu = dune_cpu_current();
+	struct ring3_context *context = cpu->ring3;
+	bool call;
+
+	if (!context)
+		return;
+	call = context->value;
+	if (context->end) {
+		context->end->value = value;
+		context->end->vector = frame->vector;
+		context->end->error = frame->error;
+		context->end->rip = frame->rip;
+		context->end->address = frame->vector == VECTOR_PF ? read_cr2() : 0;
+	}
+	if (call)
+		*context->value = value;
+	if (call && dune_frame_is_user(frame))
+		cpu->fs_ring3 = frame->fs_base;
+	frame->rax = call && frame->vector != DUNE_VECTOR_SYSCALL ? -EFAULT : 0;
+	frame->rip = (uint64_t)dune_ring3_stopped;
+	frame->cs = DUNE_SEL_CODE0;
+	frame->rflags = RFLAGS_RING0;
+	frame->rsp = (uint64_t)context;
+	frame->ss = DUNE_SEL_DATA0;
+}

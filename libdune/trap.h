@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Between trap_entry.S and the C code around it.
+ */
+#ifndef LIBDUNE_TRAP_H
+#define LIBDUNE_TRAP_H
+
+#include "frame.h"
+
+#define TRAP_STUB_BYTES 32
+
+#ifndef __ASSEMBLY__
+#include <stdint.h>
+
+struct dune_frame;
+
+/* trap_entry.S */
+extern char dune_trap_stubs[]; /* one for each vector, TRAP_STUB_BYTES apart */
+extern char dune_trap_lstar[];
+extern char dune_trap_entry_end[]; /* of the code from dune_trap_stubs on */
+void dune_trap_save_fpu(struct dune_frame *frame);
+
+/* enter.S */
+extern char dune_ring3_stopped[], dune_ring3_bad[], dune_ring3_call_store[];
+extern char dune_copy_fault[], dune_copy_fixup[];
+long dune_copy(void *to, const void *from, uint64_t bytes);
+extern char dune_ring3_trampoline_start[], dune_ring3_trampoline_end[];
+extern uint64_t dune_ring3_trampoline; /* where ring 3 finds it */
+
+/* trap.c: what trap_entry.S calls, by TRAP_* or vector. */
+extern void (*dune_trap_table[TRAP_ROWS])(struct dune_frame *frame);
+/* What dune_trap_save_fpu() calls between saving and restoring. */
+extern void (*dune_trap_fpu_table[TRAP_ROWS])(struct dune_frame *frame);
+extern uint64_t dune_trap_xsave_bytes;
+void dune_trap_bad_user_rip(struct dune_frame *frame);
+void dune_trap_init(void);
+
+/* fault.c: a fault in ring 0 that nobody handles. Returns if it is gone. */
+long dune_fault_report(long frame, long address, long unused);
+#endif
+#endif

@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where the CPU arrives in ring 0: by an exception (IDT) or by SYSCALL (LSTAR).
+ * Both build a struct dune_frame, call dune_trap_table[row](frame) and go on with
+ * what the frame then says. Next: trap.c.
+ *
+ * What may be trusted. GS is never looked at in an exception, so it does not matter
+ * what ring 3 put there, nor in which half of a swapgs the exception came. struct
+ * cpu is found from RSP, as every exception has an IST stack; the IST pointer is
+ * lowered by a level while the handler runs, so a nested one has a level of its
+ * own. FS is ring 3's until it has been switched here; nothing before uses it.
+ */
+#include "cpu.h"
+#include "dune_abi.h"
+#include "frame.h"
+#include "trap.h"
+
+#define SS3 DUNE_SEL_DATA3
+#define CS3 DUNE_SEL_CODE3
+
+	.text
+
+/* From rdi down to r15: what is left of the frame below fs_base. */
+.macro push_registers rcx=%rcx
+	push	%rdi
+	push	%rsi
+	push	%rdx
+	push	\rcx
+	push	%rax
+	push	%r8
+	push	%r9
+	push	%r10
+	push	%r11
+	push	%rbx
+	push	%rbp
+	push	%r12
+	push	%r13
+	push	%r14
+	push	%r15
+.endm
+
+.macro pop_registers
+	pop	%r15
+	pop	%r14
+	pop	%r13
+	pop	%r12
+	pop	%rbp
+	pop	%rbx
+	pop	%r11
+	pop	%r10
+	pop	%r9
+	pop	%r8
+	pop	%rax
+	pop	%rcx
+	pop	%rdx
+	pop	%rsi
+	pop	%rdi
+.endm
+
+/* fs_base, vector and error code are left; then what iretq takes. */
+.macro pop_and_iret
+	pop_registers
+	add	$24, %rsp
+	iretq
+.endm
+
+/*
+ * The body of an exception; error code and row of the table are on the stack, RBX
+ * is struct cpu throughout.
+ */
+.macro trap_body ist, page_fault=0
+	push	$0
+	push_registers
+	mov	%rsp, %rbx
+	and	$-CPU_BYTES, %rbx
+	subq	$CPU_IST_LEVEL, \ist(%rbx)
+	testb	$3, FRAME_CS(%rsp)
+	jnz	.Lfrom_user\@
+.Lcall\@:
+	push	$RFLAGS_RING0		/* AC and DF clear, IOPL 3 */
+	popfq
+	mov	%rsp, %rdi
+	mov	FRAME_VECTOR(%rsp), %eax
+	.if	\page_fault
+	testl	$RFLAGS_AC, FRAME_RFLAGS(%rsp)
+	jnz	.Luser_access\@
+.Lrow\@:
+	mov	%cr2, %rdx
+	push	%rdx			/* where trap.c looks for it; aligns, too */
+	.else
+	push	%rax			/* aligns */
+	.endif
+	lea	dune_trap_table(%rip), %rcx
+	call	*(%rcx,%rax,8)
+	pop	%rax
+.Lreturn\@:
+	testb	$3, FRAME_CS(%rsp)
+	jnz	.Lto_user\@
+	addq	$CPU_IST_LEVEL, \ist(%rbx)
+	pop_and_iret
+
+.Lfrom_user\@:
+	rdfsbase %rax
+	mov	%rax, FRAME_FS_BASE(%rsp)
+	mov	CPU_FS_RING0(%rbx), %rax
+	wrfsbase %rax
+	jmp	.Lcall\@
+.Lto_user\@:
+	mov	FRAME_RIP(%rsp), %rax
+	shr	$47, %rax
+	jnz	.Lbad_rip\@
+	addq	$CPU_IST_LEVEL, \ist(%rbx)
+	jmp	dune_trap_to_user
+.Lbad_rip\@:
+	mov	%rsp, %rdi
+	push	%rax
+	call	dune_trap_bad_user_rip
+	pop	%rax
+	jmp	.Lreturn\@
+	.if	\page_fault
+.Luser_access\@:
+	mov	$TRAP_PAGE_FAULT_SLOW, %eax
+	jmp	.Lrow\@
+	.endif
+.endm
+
+exception:
+	trap_body CPU_IST1
+
+/* A fault on what is not present may be a tile that is not there yet; one with AC
+ * set may be a copy from or to ring 3 that has a fixup. All others go straight to
+ * their handler. */
+page_fault:
+	trap_body CPU_IST1, page_fault=1
+
+debug:
+	trap_body CPU_IST2
+
+double_fault:
+	trap_body CPU_IST3
+
+	.balign	TRAP_STUB_BYTES
+	.globl	dune_trap_stubs
+	.hidden	dune_trap_stubs
+dune_trap_stubs:
+vector = 0
+	.rept	32
+	.balign	TRAP_STUB_BYTES
+	.if	vector == 14
+	testb	$PF_PRESENT, (%rsp)
+	jz	1f
+	push	$vector
+	jmp	page_fault
+1:	push	$TRAP_PAGE_FAULT_SLOW
+	jmp	page_fault
+	.elseif	vector == 1
+	push	$0
+	push	$vector
+	jmp	debug
+	.elseif	vector == 8
+	push	$vector
+	jmp	double_fault
+	.else
+	/* #TS #NP #SS #GP #AC #CP #VC #SX have an error code. */
+	.if	vector != 10 && vector != 11 && vector != 12 && vector != 13 && \
+		vector != 17 && vector != 21 && vector != 29 && vector != 30
+	push	$0
+	.endif
+	push	$vector
+	jmp	exception
+	.endif
+vector = vector + 1
+	.endr
+	.balign	TRAP_STUB_BYTES
+
+/*
+ * SYSCALL. From ring 0 it is libc that wants the kernel: hand the registers to the
+ * host loop as they are, and go back without touching the red zone. IOPL in the
+ * saved flags tells the rings apart.
+ */
+	.globl	dune_trap_lstar
+	.hidden	dune_trap_lstar
+dune_trap_lstar:
+	test	$RFLAGS_IOPL, %r11d
+	jz	from_ring3
+	vmcall
+	lea	-128(%rsp), %rsp
+	push	%rcx
+	push	%r11
+	popfq
+	ret	$128
+
+/*
+ * From ring 3: on ring 0's own stack, below the struct ring3_context of the run
+ * that is in progress; so runs nest by themselves. KERNEL_GS_BASE is ring 0's
+ * alone (swapgs is privileged), and GS is back to ring 3's at once.
+ */
+from_ring3:
+	swapgs
+	cmp	$RING3_CALL_DONE, %eax
+	je	call_done
+system_call:
+	mov	%rsp, %gs:CPU_SCRATCH
+	mov	%gs:CPU_RING3, %rsp
+	push	$SS3
+	push	%gs:CPU_SCRATCH
+	push	%r11
+	push	$CS3
+	push	%rcx
+	push	$0
+	push	$FRAME_VECTOR_SYSCALL
+	rdfsbase %rcx
+	push	%rcx
+	mov	%gs:CPU_FS_RING0, %rcx
+	swapgs
+	wrfsbase %rcx
+	push_registers rcx=(FRAME_RIP-FRAME_RCX-8)(%rsp)
+	push	$RFLAGS_RING0
+	popfq
+	mov	%rsp, %rdi
+	call	*(dune_trap_table + 8 * TRAP_SYSCALL)(%rip)
+.Lreturn:
+	/* SYSRET takes rip from rcx and flags from r11, and faults in ring 0, on
+	 * ring 3's stack, where rip is not canonical. */
+	mov	FRAME_RIP(%rsp), %rcx
+	mov	FRAME_RFLAGS(%rsp), %r11
+	cmp	%rcx, FRAME_RCX(%rsp)
+	jne	.Lslow
+	cmp	%r11, FRAME_R11(%rsp)
+	jne	.Lslow
+	mov	%rcx, %rax
+	shr	$47, %rax
+	jnz	.Lslow
+	cmpl	$CS3, FRAME_CS(%rsp)
+	jne	.Lslow
+	test	$~(RFLAGS_USER | 2), %r11d
+	jnz	.Lslow
+	mov	FRAME_FS_BASE(%rsp), %rax
+	wrfsbase %rax
+	pop_registers
+	mov	(FRAME_RSP - FRAME_FS_BASE)(%rsp), %rsp
+	sysretq
+
+.Lslow:
+	testb	$3, FRAME_CS(%rsp)
+	jz	.Lto_ring0
+	mov	FRAME_RIP(%rsp), %rax
+	shr	$47, %rax
+	jz	dune_trap_to_user
+	mov	%rsp, %rdi
+	call	dune_trap_bad_user_rip
+	jmp	.Lreturn
+.Lto_ring0:
+	pop_and_iret
+
+/* Goes on in ring 3 with the frame at RSP, whatever it asks for beyond ring 3's
+ * rights. rip is canonical. */
+	.globl	dune_trap_to_user
+	.hidden	dune_trap_to_user
+dune_trap_to_user:
+	movq	$CS3, FRAME_CS(%rsp)
+	movq	$SS3, FRAME_SS(%rsp)
+	andq	$RFLAGS_USER, FRAME_RFLAGS(%rsp)
+	orq	$RFLAGS_RING3, FRAME_RFLAGS(%rsp)
+	mov	FRAME_FS_BASE(%rsp), %rax
+	wrfsbase %rax
+	pop_and_iret
+
+/*
+ * What dune_ring3_call() called is back: its value is in rdi. Any ring-3 code can
+ * come here, which ends the call as a return would; but not a dune_ring3_run().
+ */
+call_done:
+	mov	%gs:CPU_RING3, %rax
+	cmpq	$0, RING3_VALUE(%rax)
+	je	.Lno_call
+	mov	%rax, %rsp
+	mov	%gs:CPU_SELF, %rbx
+	swapgs
+	rdfsbase %rax
+	mov	%rax, CPU_FS_RING3(%rbx)
+	mov	CPU_FS_RING0(%rbx), %rax
+	wrfsbase %rax
+	push	$RFLAGS_RING0
+	popfq
+	pop	CPU_RING3(%rbx)
+	add	$16, %rsp
+	pop	%rcx
+	mov	%rdi, (%rcx)
+	pop	%r15
+	pop	%r14
+	pop	%r13
+	pop	%r12
+	pop	%rbp
+	pop	%rbx
+	xor	%eax, %eax
+	ret
+.Lno_call:
+	mov	$RING3_CALL_DONE, %eax
+	jmp	system_call
+
+	.globl	dune_trap_entry_end
+	.hidden	dune_trap_entry_end
+dune_trap_entry_end:
+
+/*
+ * A handler of a program's that may use vector registers: saves and restores them
+ * around the call. The handler gets a clean x87 and MXCSR, since ring 3 may have
+ * left exceptions unmasked or pending.
+ */
+	.globl	dune_trap_save_fpu
+	.hidden	dune_trap_save_fpu
+dune_trap_save_fpu:
+	push	%rbp
+	mov	%rsp, %rbp
+	sub	dune_trap_xsave_bytes(%rip), %rsp
+	and	$-64, %rsp
+	xor	%eax, %eax
+	mov	%rax, 512(%rsp)
+	mov	%rax, 520(%rsp)
+	mov	%rax, 528(%rsp)
+	mov	%rax, 536(%rsp)
+	mov	%rax, 544(%rsp)
+	mov	%rax, 552(%rsp)
+	mov	%rax, 560(%rsp)
+	mov	%rax, 568(%rsp)
+	dec	%eax
+	mov	%eax, %edx
+	xsave64	(%rsp)
+	fninit
+	push	$0x1f80
+	ldmxcsr	(%rsp)
+	pop	%rax
+	mov	$TRAP_SYSCALL, %eax
+	mov	FRAME_VECTOR(%rdi), %ecx
+	cmp	$FRAME_VECTOR_SYSCALL, %ecx
+	cmovne	%ecx, %eax
+	lea	dune_trap_fpu_table(%rip), %rcx
+	call	*(%rcx,%rax,8)
+	mov	$-1, %eax
+	mov	%eax, %edx
+	xrstor64 (%rsp)
+	leave
+	ret
+
+	.section .note.GNU-stack, "", @progbits
