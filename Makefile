@@ -52,8 +52,12 @@ all: $(parts)
 
 user: $(filter-out kern,$(parts))
 
-$(parts): | install-deps
-	$(MAKE) -C $@ BUILD=$(BUILD) $(if $(filter kern,$@),KDIR=$(KDIR))
+$(filter-out kern,$(parts)): | install-deps
+	$(MAKE) -C $@ BUILD=$(BUILD)
+
+# Modules for a kernel of a later Debian are built with that Debian's compiler.
+kern: | install-deps
+	$(if $(filter native,$(MACHINE)),,tests/machine/build-in $(KERNEL)) $(MAKE) -C $@ BUILD=$(BUILD) KDIR=$(KDIR)
 
 $(if $(filter kern,$(parts)),kern: | kernel)
 $(if $(filter libdune,$(parts)),$(user): libdune)
@@ -73,7 +77,7 @@ check: all kernel
 	@tests/machine/check $(TEST)
 
 bench: all kernel
-	@tests/machine/run -- sh -c 'for b in /dune/tests/bench/*; do "$$b" $(ARGS) || exit; done'
+	@tests/machine/run -- sh -c 'for b in $$DUNE_ROOT/tests/bench/*; do "$$b" $(ARGS) || exit; done'
 
 run: all kernel
 	@tests/machine/run -- dune-sandbox $(CMD)

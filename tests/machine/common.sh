@@ -19,21 +19,12 @@ die() {
 	exit 125
 }
 
-# Kernel version -> Debian release whose packages it comes with, and the suite of its kernel.
+# Kernel version -> the Debian release whose packages, or backports, have it.
 kernel_release() {
 	case $1 in
-	6.1) echo bookworm ;;
-	6.12) echo bookworm ;;
+	6.1 | 6.12) echo bookworm ;;
 	7.2) echo trixie ;;
 	*) return 1 ;;
-	esac
-}
-
-kernel_suite() {
-	case $1 in
-	6.1) echo bookworm ;;
-	6.12) echo bookworm-backports ;;
-	7.2) echo trixie-backports ;;
 	esac
 }
 
