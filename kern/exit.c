@@ -248,8 +248,7 @@ static void report_memory(struct dune_vcpu *vcpu)
 /* What only a bad access needs is read from the VMCS only then. */
 static int read_fault_details(struct dune_vcpu *vcpu)
 {
-	u64 displaced;
-	int err = dune_vcpu_load_vmcs(vcpu, &displaced);
+	int err = dune_vcpu_load_vmcs(vcpu);
 
 	if (err)
 		return err;
@@ -258,7 +257,7 @@ static int read_fault_details(struct dune_vcpu *vcpu)
 	if (vcpu->fault_qualification & EPT_VIOLATION_GVA_IS_VALID)
 		vcpu->fault_gva = vmcs_read_natural(GUEST_LINEAR_ADDRESS);
 	vcpu->fault_user = guest_in_ring3();
-	dune_vmcs_put(displaced);
+	dune_vmcs_put(vcpu->host.displaced);
 	local_irq_enable();
 	return 0;
 }

@@ -30,14 +30,6 @@
 	(EXIT_TO_USER_MODE_WORK | COMPAT_TIF_NEED_RESCHED_LAZY |               \
 	 _TIF_NEED_FPU_LOAD | _TIF_USER_RETURN_NOTIFY)
 
-/* What the exit does not restore; kept for one section on the stack. */
-struct host_state {
-	u64 displaced; /* VMCS */
-	u64 inactive_gs_base;
-	u64 debugctl;
-	u16 ds, es, fs, gs, ldt;
-};
-
 /* ---- Loading and putting back ------------------------------------------- */
 
 /* First entry on this CPU, or after another. */
@@ -46,7 +38,7 @@ static void arrive_on_cpu(struct dune_vcpu *vcpu)
 	int cpu = smp_processor_id();
 
 	dune_vmcs_setup_host_cpu();
-	native_store_gdt(&vcpu->host_gdt);
+	native_store_gdt(&vcpu->host.gdt);
 	memcpy(&vcpu->run->gdt[DUNE_GDT_CPU],
 	       &get_cpu_gdt_ro(cpu)[GDT_ENTRY_CPUNODE], sizeof(u64));
 	WRITE_ONCE(vcpu->run->cpu, cpu);
@@ -58,17 +50,18 @@ static void arrive_on_cpu(struct dune_vcpu *vcpu)
 /**
  * dune_vcpu_load_vmcs - make the vcpu's VMCS current here
  * @vcpu: marked busy by the caller
- * @displaced: for dune_vmcs_put()
+ *
+ * dune_vmcs_put(vcpu->host.displaced) ends it.
  *
  * Return: 0 with interrupts off; or -errno with interrupts on.
  */
-int dune_vcpu_load_vmcs(struct dune_vcpu *vcpu, u64 *displaced)
+int dune_vcpu_load_vmcs(struct dune_vcpu *vcpu)
 {
 	int err;
 
 	for (;;) {
 		local_irq_disable();
-		err = dune_vmcs_load(&vcpu->vmcs, displaced);
+		err = dune_vmcs_load(&vcpu->vmcs, &vcpu->host.displaced);
 		if (likely(err >= 0))
 			break;
 		local_irq_enable();
@@ -80,6 +73,38 @@ int dune_vcpu_load_vmcs(struct dune_vcpu *vcpu, u64 *displaced)
 	if (unlikely(!vcpu->set_up)) {
 		dune_vmcs_setup_guest(vcpu->vm->ept.eptp, vcpu->vpid);
 		vcpu->set_up = true;
+	}
+	return 0;
+}
+
+/*
+ * Whether the last entry was here, and nobody has loaded another VMCS since.
+ * An unchanged CR4 says that VMX is still on, which VMPTRST needs.
+ */
+static __always_inline bool still_loaded(struct dune_vcpu *vcpu)
+{
+	int cpu = smp_processor_id();
+
+	return vcpu->host_cpu == cpu && vcpu->vmcs.cpu == cpu &&
+	       vcpu->host.cr4 == cpu_read_cr4() &&
+	       vmx_vmptrst() == vcpu->vmcs.pa;
+}
+
+/* The long way: as dune_vcpu_load_vmcs(), and this CPU is made the host's. */
+static int load_here(struct dune_vcpu *vcpu)
+{
+	int err;
+	u64 cr4;
+
+	err = dune_vcpu_load_vmcs(vcpu);
+	if (err)
+		return err;
+	if (vcpu->host_cpu != smp_processor_id())
+		arrive_on_cpu(vcpu);
+	cr4 = cpu_read_cr4();
+	if (vcpu->host.cr4 != cr4) {
+		vcpu->host.cr4 = cr4;
+		vmcs_write_natural(HOST_CR4, cr4);
 	}
 	return 0;
 }
@@ -97,40 +122,43 @@ static u64 host_lstar(void)
 	return lstar;
 }
 
-static __always_inline void host_save(struct dune_vcpu *vcpu,
-				      struct host_state *host)
+static __always_inline void host_save(struct dune_vcpu *vcpu)
 {
+	struct dune_host *host = &vcpu->host;
 	u64 value;
+	u16 ds, es, fs, gs, ldt;
 
 	/* The VMCS's copy of what the exit restores. */
 	value = cpu_read_cr3();
-	if (unlikely(vcpu->host_cr3 != value)) {
-		vcpu->host_cr3 = value;
+	if (unlikely(host->cr3 != value)) {
+		host->cr3 = value;
 		vmcs_write_natural(HOST_CR3, value);
 	}
-	value = cpu_read_cr4();
-	if (unlikely(vcpu->host_cr4 != value)) {
-		vcpu->host_cr4 = value;
-		vmcs_write_natural(HOST_CR4, value);
-	}
 	value = cpu_read_fs_base();
-	if (unlikely(vcpu->host_fs_base != value)) {
-		vcpu->host_fs_base = value;
+	if (unlikely(host->fs_base != value)) {
+		host->fs_base = value;
 		vmcs_write_natural(HOST_FS_BASE, value);
 	}
 
 	/* What it does not restore. */
-	savesegment(ds, host->ds);
-	savesegment(es, host->es);
-	savesegment(fs, host->fs);
-	savesegment(gs, host->gs);
-	store_ldt(host->ldt);
+	savesegment(ds, ds);
+	savesegment(es, es);
+	savesegment(fs, fs);
+	savesegment(gs, gs);
+	store_ldt(ldt);
+	host->has_segments = ds | es | fs | gs | ldt;
+	if (unlikely(host->has_segments)) {
+		host->ds = ds;
+		host->es = es;
+		host->fs = fs;
+		host->gs = gs;
+		host->ldt = ldt;
+	}
 	host->debugctl = cpu_read_msr(MSR_IA32_DEBUGCTLMSR);
 	host->inactive_gs_base = cpu_read_inactive_gs_base();
 }
 
-static void host_reload_segments(struct dune_vcpu *vcpu,
-				 struct host_state *host)
+static void host_reload_segments(struct dune_host *host)
 {
 	if (host->ldt)
 		asm volatile("lldt %0" : : "m"(host->ldt));
@@ -138,7 +166,7 @@ static void host_reload_segments(struct dune_vcpu *vcpu,
 	loadsegment(es, host->es);
 	if (host->fs) {
 		loadsegment(fs, host->fs);
-		cpu_write_fs_base(vcpu->host_fs_base);
+		cpu_write_fs_base(host->fs_base);
 	}
 	if (host->gs) {
 		load_gs_index(host->gs);
@@ -146,28 +174,26 @@ static void host_reload_segments(struct dune_vcpu *vcpu,
 	}
 }
 
-static __always_inline void host_restore(struct dune_vcpu *vcpu,
-					 struct host_state *host)
+static __always_inline void host_restore(struct dune_vcpu *vcpu)
 {
-	native_load_gdt(&vcpu->host_gdt); /* the exit left the limit at 64 K */
+	struct dune_host *host = &vcpu->host;
+
+	native_load_gdt(&host->gdt); /* the exit left the limit at 64 K */
 	invalidate_tss_limit(); /* and this one too small for I/O bitmaps */
 	if (unlikely(hw_breakpoint_active()))
 		native_set_debugreg(7, __this_cpu_read(cpu_dr7));
 	if (unlikely(host->debugctl))
 		cpu_write_msr(MSR_IA32_DEBUGCTLMSR, host->debugctl);
-	if (unlikely(host->ds | host->es | host->fs | host->gs | host->ldt))
-		host_reload_segments(vcpu, host);
+	if (unlikely(host->has_segments))
+		host_reload_segments(host);
 }
 
-static __always_inline void guest_load(struct dune_vcpu *vcpu,
-				       struct host_state *host)
+static __always_inline void guest_load(struct dune_vcpu *vcpu)
 {
-	if (unlikely(vcpu->kernel_gs_base != host->inactive_gs_base))
+	if (unlikely(vcpu->kernel_gs_base != vcpu->host.inactive_gs_base))
 		cpu_write_inactive_gs_base(vcpu->kernel_gs_base);
-	if (likely(vcpu->lstar != host_lstar())) {
-		vcpu->stats[DUNE_STAT_MSR_WRITES]++;
+	if (likely(vcpu->lstar != host_lstar()))
 		cpu_write_msr(MSR_LSTAR, vcpu->lstar);
-	}
 	if (unlikely(cpu_read_cr2() != vcpu->cr2))
 		cpu_write_cr2(vcpu->cr2);
 	if (unlikely(vcpu->event.info)) {
@@ -178,17 +204,17 @@ static __always_inline void guest_load(struct dune_vcpu *vcpu,
 	}
 }
 
-static __always_inline void guest_put(struct dune_vcpu *vcpu,
-				      struct host_state *host)
+static __always_inline void guest_put(struct dune_vcpu *vcpu)
 {
 	vcpu->cr2 = cpu_read_cr2();
 	if (likely(vcpu->lstar != host_lstar())) {
-		vcpu->stats[DUNE_STAT_MSR_WRITES]++;
+		/* One at entry, too, unless the guest has set it since. */
+		vcpu->stats[DUNE_STAT_MSR_WRITES] += 2;
 		cpu_write_msr(MSR_LSTAR, host_lstar());
 	}
 	vcpu->kernel_gs_base = cpu_read_inactive_gs_base();
-	if (unlikely(vcpu->kernel_gs_base != host->inactive_gs_base))
-		cpu_write_inactive_gs_base(host->inactive_gs_base);
+	if (unlikely(vcpu->kernel_gs_base != vcpu->host.inactive_gs_base))
+		cpu_write_inactive_gs_base(vcpu->host.inactive_gs_base);
 }
 
 /* ---- Entering ----------------------------------------------------------- */
@@ -231,30 +257,30 @@ static int entry_refused(struct dune_vcpu *vcpu)
 /* One section with interrupts off; on return they are on. */
 static int enter_once(struct dune_vcpu *vcpu)
 {
-	struct host_state host;
 	int action;
 
-	action = dune_vcpu_load_vmcs(vcpu, &host.displaced);
-	if (unlikely(action))
-		return action;
-
+	local_irq_disable();
+	vcpu->host.displaced = VMX_NO_VMCS;
+	if (unlikely(!still_loaded(vcpu))) {
+		local_irq_enable();
+		action = load_here(vcpu);
+		if (action)
+			return action;
+	}
 	/* Checked with interrupts off, so that no wake-up is lost. */
 	if (unlikely(compat_thread_flags() & WORK_FLAGS)) {
-		dune_vmcs_put(host.displaced);
+		dune_vmcs_put(vcpu->host.displaced);
 		local_irq_enable();
 		return DUNE_EXIT_INTR;
 	}
-	if (unlikely(vcpu->host_cpu != smp_processor_id()))
-		arrive_on_cpu(vcpu);
 
-	host_save(vcpu, &host);
-	guest_load(vcpu, &host);
+	host_save(vcpu);
+	guest_load(vcpu);
 	tlb_begin(vcpu);
 	current->flags |= PF_VCPU; /* a tick counts as guest time */
 
 	do {
-		vcpu->stats[DUNE_STAT_ENTRIES]++;
-		if (unlikely(dune_vmenter(vcpu->run->gpr, &vcpu->host_rsp,
+		if (unlikely(dune_vmenter(vcpu->run->gpr, &vcpu->host.rsp,
 					  vcpu->vmcs.launched))) {
 			action = entry_refused(vcpu);
 			break;
@@ -265,12 +291,12 @@ static int enter_once(struct dune_vcpu *vcpu)
 	} while (action == ACTION_REENTER);
 
 	tlb_end(vcpu);
-	guest_put(vcpu, &host);
-	host_restore(vcpu, &host);
+	guest_put(vcpu);
+	host_restore(vcpu);
 	vcpu->stats[DUNE_STAT_VMCS_ACCESSES] +=
 		__this_cpu_read(dune_vmcs_accesses);
 	__this_cpu_write(dune_vmcs_accesses, 0);
-	dune_vmcs_put(host.displaced);
+	dune_vmcs_put(vcpu->host.displaced);
 
 	local_irq_enable();
 	current->flags &= ~PF_VCPU;

@@ -143,7 +143,7 @@ static void read_system(struct dune_vcpu *vcpu, struct dune_state *s)
 	s->tss_limit = vmcs_read32(GUEST_TR_LIMIT);
 }
 
-static int lock_and_load(struct dune_vcpu *vcpu, u64 *displaced)
+static int lock_and_load(struct dune_vcpu *vcpu)
 {
 	int err;
 
@@ -151,15 +151,15 @@ static int lock_and_load(struct dune_vcpu *vcpu, u64 *displaced)
 		return -ESTALE;
 	if (test_and_set_bit_lock(0, &vcpu->busy))
 		return -EBUSY;
-	err = dune_vcpu_load_vmcs(vcpu, displaced);
+	err = dune_vcpu_load_vmcs(vcpu);
 	if (err)
 		clear_bit_unlock(0, &vcpu->busy);
 	return err;
 }
 
-static void put_and_unlock(struct dune_vcpu *vcpu, u64 displaced)
+static void put_and_unlock(struct dune_vcpu *vcpu)
 {
-	dune_vmcs_put(displaced);
+	dune_vmcs_put(vcpu->host.displaced);
 	local_irq_enable();
 	clear_bit_unlock(0, &vcpu->busy);
 }
@@ -173,7 +173,7 @@ static void put_and_unlock(struct dune_vcpu *vcpu, u64 displaced)
  */
 int dune_vcpu_get_state(struct dune_vcpu *vcpu, struct dune_state *state)
 {
-	u64 groups = state->groups, displaced;
+	u64 groups = state->groups;
 	int err;
 
 	if (!groups || (groups & ~DUNE_STATE_ALL))
@@ -181,7 +181,7 @@ int dune_vcpu_get_state(struct dune_vcpu *vcpu, struct dune_state *state)
 	memset(state, 0, sizeof(*state));
 	state->groups = groups;
 
-	err = lock_and_load(vcpu, &displaced);
+	err = lock_and_load(vcpu);
 	if (err)
 		return err;
 	if (groups & DUNE_STATE_REGS)
@@ -190,7 +190,7 @@ int dune_vcpu_get_state(struct dune_vcpu *vcpu, struct dune_state *state)
 		read_segments(vcpu, state);
 	if (groups & DUNE_STATE_SYSTEM)
 		read_system(vcpu, state);
-	put_and_unlock(vcpu, displaced);
+	put_and_unlock(vcpu);
 	return 0;
 }
 
@@ -203,11 +203,10 @@ int dune_vcpu_get_state(struct dune_vcpu *vcpu, struct dune_state *state)
  */
 int dune_vcpu_set_state(struct dune_vcpu *vcpu, const struct dune_state *state)
 {
-	u64 displaced;
 	int err = check(state);
 
 	if (!err)
-		err = lock_and_load(vcpu, &displaced);
+		err = lock_and_load(vcpu);
 	if (err)
 		return err;
 	if (state->groups & DUNE_STATE_REGS)
@@ -216,6 +215,6 @@ int dune_vcpu_set_state(struct dune_vcpu *vcpu, const struct dune_state *state)
 		write_segments(vcpu, state);
 	if (state->groups & DUNE_STATE_SYSTEM)
 		write_system(vcpu, state);
-	put_and_unlock(vcpu, displaced);
+	put_and_unlock(vcpu);
 	return 0;
 }

@@ -23,6 +23,19 @@ struct dune_event {
 	u32 length; /* of the instruction, for software events */
 };
 
+/* The host's side. What the VMCS holds of it is written when it differs. */
+struct dune_host {
+	u64 rsp, cr3, cr4, fs_base; /* as in the VMCS */
+	struct desc_ptr gdt;
+
+	/* What an exit does not restore; valid from load to put. */
+	u64 displaced; /* VMCS, or VMX_NO_VMCS */
+	u64 inactive_gs_base;
+	u64 debugctl;
+	bool has_segments; /* any of these is not null */
+	u16 ds, es, fs, gs, ldt;
+};
+
 struct dune_vcpu {
 	struct dune_vm *vm;
 	struct dune_run *run; /* shared with user space: read each field once */
@@ -34,10 +47,8 @@ struct dune_vcpu {
 	u16 vpid;
 	bool set_up;
 
-	/* What the VMCS holds of the host, to be written when it differs. */
-	int host_cpu;
-	u64 host_rsp, host_cr3, host_cr4, host_fs_base;
-	struct desc_ptr host_gdt;
+	int host_cpu; /* whose state the VMCS's host part is */
+	struct dune_host host;
 
 	/* The guest's, where VMX does not switch. */
 	u64 cr2, lstar, kernel_gs_base, dr6;
@@ -56,7 +67,7 @@ int dune_vcpu_create(struct dune_vm *vm);
 
 /* run.c */
 int dune_vcpu_run(struct dune_vcpu *vcpu);
-int dune_vcpu_load_vmcs(struct dune_vcpu *vcpu, u64 *displaced);
+int dune_vcpu_load_vmcs(struct dune_vcpu *vcpu);
 
 /* state.c */
 int dune_vcpu_get_state(struct dune_vcpu *vcpu, struct dune_state *state);

@@ -103,7 +103,6 @@ static long get_counts(long at, long unused, long unused2)
 	(void)unused2;
 	if (result)
 		return result;
-	counts->entries = stats.value[DUNE_STAT_ENTRIES];
 	counts->exits = stats.value[DUNE_STAT_EXITS];
 	counts->hypercalls = stats.value[DUNE_STAT_EXIT_HYPERCALL];
 	counts->ept_faults = stats.value[DUNE_STAT_EXIT_MEMORY];

@@ -197,7 +197,6 @@ struct dune_state {
 
 /* DUNE_GET_STATS, on a vm (sum over its vcpus, past ones too) or a vcpu. */
 enum dune_stat {
-	DUNE_STAT_ENTRIES,
 	DUNE_STAT_EXITS,
 	DUNE_STAT_EXIT_HYPERCALL,
 	DUNE_STAT_EXIT_MEMORY, /* EPT violations, solved or not */

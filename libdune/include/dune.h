@@ -36,7 +36,7 @@ struct dune_info {
 
 /* What happened in the module since dune_init(); counts, not times. */
 struct dune_counts {
-	uint64_t entries, exits, hypercalls, ept_faults, interrupts;
+	uint64_t exits, hypercalls, ept_faults, interrupts;
 	uint64_t returns; /* exits that went back to the host loop */
 	uint64_t msr_writes, vmcs_accesses, vmcs_loads, tlb_flushes;
 	uint64_t cpuid, ept_mapped, ept_zapped, ept_pages;
