@@ -164,6 +164,8 @@ static const char *check_entry(struct sandbox_image *image, const GElf_Ehdr *hea
 		    segment->file_bytes - into >= header->e_phnum * sizeof(Elf64_Phdr))
 			image->headers = segment->address + into;
 	}
+	if (header->e_entry == 0)
+		return "is a shared library, not a program: it has no entry point";
 	for (unsigned i = 0; i < image->nr_segments; i++) {
 		const struct sandbox_segment *segment = &image->segment[i];
 
@@ -171,8 +173,7 @@ static const char *check_entry(struct sandbox_image *image, const GElf_Ehdr *hea
 		    image->entry - segment->address < segment->memory_bytes)
 			return NULL;
 	}
-	return header->e_entry ? "is corrupt: its entry point is not in executable memory"
-			       : "is a shared library, not a program: it has no entry point";
+	return "is corrupt: its entry point is not in executable memory";
 }
 
 static const char *read_image(int fd, struct sandbox_image *image)

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Files that show or change memory, devices that reach the machine, and descriptors of the runtime
+ * are out of ring 3's reach, however they are spelt.
+ */
+#include "fake_dune.h"
+#include "file.h"
+#include "sandbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static struct sandbox *box;
+static uint64_t page;
+
+static int set_up(void **state)
+{
+	(void)state;
+	box = fake_sandbox();
+	page = fake_page(box);
+	return 0;
+}
+
+static long open_as_ring3(const char *path, int flags)
+{
+	strcpy((char *)page, path);
+	return RING3(box, SYS_openat, AT_FDCWD, page, flags, 0600);
+}
+
+/* Refused by the sandbox where this process could have opened it; otherwise by the kernel. */
+static void check_refused(const char *path, int flags)
+{
+	int fd = open(path, flags | O_CLOEXEC);
+	long result = open_as_ring3(path, flags);
+
+	if (result >= 0)
+		fail_msg("%s could be opened", path);
+	if (fd >= 0) {
+		assert_int_equal(result, -EACCES);
+		close(fd);
+	}
+}
+
+static void memory_is_refused_in_every_spelling(void **state)
+{
+	char path[128], link[] = "/tmp/dune-test-XXXXXX";
+	long directory;
+
+	(void)state;
+	check_refused("/proc/self/mem", O_RDONLY);
+	check_refused("/proc/self/mem", O_RDWR);
+	check_refused("/proc/self/mem", O_PATH);
+	check_refused("/proc/thread-self/mem", O_RDONLY);
+	check_refused("/proc/./self/../self//mem", O_RDONLY);
+	check_refused("/proc/self/root/proc/self/mem", O_RDONLY);
+	check_refused("/proc/self/cwd/../../../../../../proc/self/mem", O_RDONLY);
+	snprintf(path, sizeof(path), "/proc/%d/mem", getpid());
+	check_refused(path, O_RDONLY);
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/mem", getpid(), gettid());
+	check_refused(path, O_RDONLY);
+
+	assert_non_null(mkdtemp(link));
+	snprintf(path, sizeof(path), "%s/link", link);
+	assert_int_equal(symlink("/proc/self/mem", path), 0);
+	check_refused(path, O_RDONLY);
+	unlink(path);
+	rmdir(link);
+
+	directory = open_as_ring3("/proc/self", O_PATH | O_DIRECTORY);
+	assert_true(directory >= 0);
+	strcpy((char *)page, "mem");
+	assert_int_equal(RING3(box, SYS_openat, directory, page, O_RDONLY), -EACCES);
+	*(struct open_how *)(page + 1024) = (struct open_how){ .flags = O_RDONLY };
+	assert_int_equal(RING3(box, SYS_openat2, directory, page, page + 1024,
+			       sizeof(struct open_how)),
+			 -EACCES);
+	close(directory);
+}
+
+static void rest_of_procfs_is_read_only_by_a_list(void **state)
+{
+	long fd;
+
+	(void)state;
+	check_refused("/proc/self/environ", O_RDONLY);
+	check_refused("/proc/self/auxv", O_RDONLY);
+	check_refused("/proc/self/pagemap", O_RDONLY);
+	check_refused("/proc/self/clear_refs", O_WRONLY);
+	check_refused("/proc/self/oom_score_adj", O_WRONLY);
+	check_refused("/proc/self/comm", O_WRONLY);
+	check_refused("/proc/kcore", O_RDONLY);
+	check_refused("/proc/sysrq-trigger", O_WRONLY);
+	check_refused("/proc/sys/kernel/core_pattern", O_WRONLY);
+	fd = open_as_ring3("/proc/self/status", O_RDONLY);
+	assert_true(fd >= 0);
+	close(fd);
+	fd = open_as_ring3("/proc/cpuinfo", O_RDONLY);
+	assert_true(fd >= 0);
+	close(fd);
+}
+
+static void devices_are_opened_by_a_list(void **state)
+{
+	static const char *const good[] = { "/dev/null", "/dev/zero", "/dev/full", "/dev/random",
+					    "/dev/urandom" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		long fd = open_as_ring3(good[i], O_RDONLY);
+
+		assert_true(fd >= 0);
+		close(fd);
+	}
+	check_refused("/dev/mem", O_RDONLY);
+	check_refused("/dev/port", O_RDONLY);
+	check_refused("/dev/kmsg", O_RDONLY);
+	check_refused("/dev/kvm", O_RDWR);
+	check_refused("/dev/dune", O_RDWR);
+	check_refused("/dev/fuse", O_RDWR);
+	check_refused("/dev/vda", O_RDONLY);
+	check_refused("/dev/sda", O_RDONLY);
+}
+
+static void device_nodes_are_not_made(void **state)
+{
+	(void)state;
+	strcpy((char *)page, "/tmp/dune-test-node");
+	assert_int_equal(RING3(box, SYS_mknod, page, S_IFCHR | 0600, 0x103), -EPERM);
+	assert_int_equal(RING3(box, SYS_mknodat, AT_FDCWD, page, S_IFBLK | 0600, 0x103), -EPERM);
+}
+
+static void runtime_descriptors_do_not_exist(void **state)
+{
+	uint64_t before[SANDBOX_FD_WORDS];
+	int hidden, other;
+
+	(void)state;
+	assert_int_equal(sandbox_fds_list(before), 0);
+	hidden = open("/dev/null", O_RDWR | O_CLOEXEC);
+	assert_int_equal(sandbox_fds_hide_new(box, before), 0);
+	other = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	assert_true(sandbox_fds_hidden(box, hidden));
+	assert_true(sandbox_fds_hidden(box, hidden | 1ull << 32)); /* the kernel takes 32 bits */
+	assert_false(sandbox_fds_hidden(box, other));
+	assert_int_equal(RING3(box, SYS_read, hidden, page, 1), -EBADF);
+	assert_int_equal(RING3(box, SYS_close, hidden), -EBADF);
+	assert_int_equal(RING3(box, SYS_close, hidden | 1ull << 32), -EBADF);
+	assert_int_equal(RING3(box, SYS_dup, hidden), -EBADF);
+	assert_int_equal(RING3(box, SYS_dup2, other, hidden), -EBADF);
+	assert_int_equal(RING3(box, SYS_dup3, other, hidden, 0), -EBADF);
+	assert_int_equal(RING3(box, SYS_fcntl, hidden, F_GETFD, 0), -EBADF);
+	assert_int_equal(RING3(box, SYS_ioctl, hidden, 0, 0), -EBADF);
+	assert_int_equal(RING3(box, SYS_mmap, 0, 4096, PROT_READ, MAP_SHARED, hidden, 0), -EBADF);
+	assert_int_equal(RING3(box, SYS_mmap, 0, 4096, PROT_READ, MAP_SHARED, hidden | 1ull << 32,
+			       0),
+			 -EBADF);
+	assert_int_equal(RING3(box, SYS_close_range, hidden, other, 0), 0);
+	assert_int_equal(fcntl(hidden, F_GETFD), FD_CLOEXEC);
+	assert_int_equal(fcntl(other, F_GETFD), -1);
+	other = fcntl(hidden, F_DUPFD, hidden + 10);
+	assert_int_equal(RING3(box, SYS_close_range, hidden + 1, -1, 0), 0);
+	assert_int_equal(fcntl(hidden, F_GETFD), FD_CLOEXEC);
+	assert_int_equal(fcntl(other, F_GETFD), -1);
+	box->nr_hidden_fds = 0;
+	close(hidden);
+}
+
+static void fcntl_and_ioctl_obey_lists(void **state)
+{
+	(void)state;
+	assert_int_equal(RING3(box, SYS_fcntl, 0, F_SETOWN, 1), -EINVAL);
+	assert_int_equal(RING3(box, SYS_fcntl, 0, F_SETSIG, 9), -EINVAL);
+	assert_int_equal(RING3(box, SYS_fcntl, 0, F_SETFL, O_ASYNC), -EPERM);
+	assert_int_equal(RING3(box, SYS_ioctl, 0, 0x5412 /* TIOCSTI */, page), -EPERM);
+	assert_int_equal(RING3(box, SYS_ioctl, 0, 0x5452 /* FIOASYNC */, page), -ENOTTY);
+	assert_int_equal(RING3(box, SYS_ioctl, 0, 0xae01 /* KVM_CREATE_VM */, 0), -ENOTTY);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(memory_is_refused_in_every_spelling),
+		cmocka_unit_test(rest_of_procfs_is_read_only_by_a_list),
+		cmocka_unit_test(devices_are_opened_by_a_list),
+		cmocka_unit_test(device_nodes_are_not_made),
+		cmocka_unit_test(runtime_descriptors_do_not_exist),
+		cmocka_unit_test(fcntl_and_ioctl_obey_lists),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, set_up, NULL);
+}
