@@ -36,9 +36,12 @@ struct gate {
 
 static struct gate idt[DUNE_NR_VECTORS] __attribute__((aligned(4096)));
 
+bool dune_cpu_has_smap;
+
 /* Ring 3 may raise #BP and #OF itself. #DB and #DF have stacks of their own. */
 void dune_cpu_init_idt(void)
 {
+	dune_cpu_has_smap = dune.caps.cr4_allowed & X86_CR4_SMAP;
 	for (unsigned vector = 0; vector < DUNE_NR_VECTORS; vector++) {
 		uint64_t entry = (uint64_t)dune_trap_stubs + vector * TRAP_STUB_BYTES;
 		unsigned dpl = vector == 3 || vector == 4 ? 3 : 0;
@@ -71,8 +74,8 @@ static void init_gdt(struct cpu *cpu)
 void dune_cpu_system_state(const struct cpu *cpu, struct dune_state *state)
 {
 	uint64_t cr4 = X86_CR4_PAE | X86_CR4_OSFXSR | X86_CR4_OSXMMEXCPT | X86_CR4_FSGSBASE |
-		       X86_CR4_OSXSAVE | X86_CR4_SMEP | X86_CR4_SMAP;
-	uint64_t optional = X86_CR4_PGE | X86_CR4_UMIP | X86_CR4_PKE;
+		       X86_CR4_OSXSAVE | X86_CR4_SMEP;
+	uint64_t optional = X86_CR4_SMAP | X86_CR4_PGE | X86_CR4_UMIP | X86_CR4_PKE;
 
 	state->cr0 = X86_CR0_PG | X86_CR0_PE | X86_CR0_WP | X86_CR0_NE | X86_CR0_ET | X86_CR0_MP;
 	state->cr3 = dune_pgtable_root();

@@ -93,6 +93,8 @@ struct cpu {
 	bool borrowed; /* a vfork child's: the parent frees it */
 };
 
+extern bool dune_cpu_has_smap;
+
 /* Area, vcpu and run page for one thread. Host context. -errno. */
 int dune_cpu_create(struct cpu **result);
 void dune_cpu_destroy(struct cpu *cpu);

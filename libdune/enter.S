@@ -155,13 +155,15 @@ dune_ring3_call:
 	push	CPU_RING3(%rbx)
 	mov	%rsp, CPU_RING3(%rbx)
 	mov	dune_ring3_trampoline(%rip), %rax
+	cmpb	$0, dune_cpu_has_smap(%rip)
+	je	4f
 	stac
 	.globl	dune_ring3_call_store
 	.hidden	dune_ring3_call_store
 dune_ring3_call_store:
 	mov	%rax, -8(%rsi)
 	clac
-	mov	%rdi, %rax
+5:	mov	%rdi, %rax
 	shr	$47, %rax
 	jnz	dune_ring3_bad
 	mov	CPU_FS_RING3(%rbx), %rax
@@ -185,10 +187,21 @@ dune_ring3_call_store:
 	sysretq
 3:	lea	ignored_value(%rip), %r9
 	jmp	2b
+/* AC also tells the trap path that a fault here has a fixup. */
+4:	push	$(RFLAGS_RING0 | RFLAGS_AC)
+	popfq
+	.globl	dune_ring3_call_store_nosmap
+	.hidden	dune_ring3_call_store_nosmap
+dune_ring3_call_store_nosmap:
+	mov	%rax, -8(%rsi)
+	push	$RFLAGS_RING0
+	popfq
+	jmp	5b
 
 /* The run or call never began: rbx is cpu, rsp its context. */
 hidden_function dune_ring3_bad
-	clac
+	push	$RFLAGS_RING0
+	popfq
 	mov	$-14, %rax		/* -EFAULT */
 	jmp	1f
 /* A handler returns here, on the context, after dune_ring3_stop(); rax is the result. */
@@ -213,21 +226,25 @@ hidden_function dune_ring3_trampoline_start
 	.hidden	dune_ring3_trampoline_end
 dune_ring3_trampoline_end:
 
-/* long dune_copy(to, from, bytes) with AC set: 0, or -EFAULT by way of the fixup. */
+/*
+ * long dune_copy(to, from, bytes): 0, or -EFAULT by way of the fixup. AC is set by
+ * popfq, as the CPU may have no SMAP and hence no STAC.
+ */
 hidden_function dune_copy
 	mov	%rdx, %rcx
-	stac
+	push	$(RFLAGS_RING0 | RFLAGS_AC)
+	popfq
 	.globl	dune_copy_fault
 	.hidden	dune_copy_fault
 dune_copy_fault:
 	rep movsb
-	clac
 	xor	%eax, %eax
+1:	push	$RFLAGS_RING0
+	popfq
 	ret
 hidden_function dune_copy_fixup
-	clac
 	mov	$-14, %rax
-	ret
+	jmp	1b
 
 	.local	ignored_value
 	.comm	ignored_value, 8, 8

@@ -38,7 +38,7 @@ static inline bool in_ring0(void)
 {
 	uint16_t cs;
 
-	__asm__("mov %%cs, %0" : "=r"(cs));
+	__asm__ volatile("mov %%cs, %0" : "=r"(cs));
 	return !(cs & 3);
 }
 

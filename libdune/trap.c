@@ -39,12 +39,12 @@ _Static_assert(offsetof(struct ring3_context, ist1) == RING3_IST1, "");
 _Static_assert(offsetof(struct ring3_context, end) == RING3_END, "");
 _Static_assert(offsetof(struct ring3_context, value) == RING3_VALUE, "");
 
-enum { VECTOR_DB = 1, VECTOR_GP = 13, VECTOR_PF = 14 };
+enum { VECTOR_DB = 1, VECTOR_UD = 6, VECTOR_DF = 8, VECTOR_GP = 13, VECTOR_PF = 14 };
 
 dune_handler dune_trap_table[TRAP_ROWS];
 dune_handler dune_trap_fpu_table[TRAP_ROWS];
 uint64_t dune_trap_xsave_bytes;
-static dune_handler debug_handler;
+static dune_handler debug_handler, invalid_opcode_handler;
 
 static uint64_t read_cr2(void)
 {
@@ -85,6 +85,26 @@ static void handle_debug(struct dune_frame *frame)
 	if (!dune_frame_is_user(frame) && rip >= dune_trap_stubs && rip < dune_trap_entry_end)
 		return;
 	debug_handler(frame);
+}
+
+/*
+ * STAC and CLAC do not exist where the CPU has no SMAP (before Broadwell); programs
+ * that use dune_user_begin() need not know. AC does no harm in ring 0 there.
+ */
+static void handle_invalid_opcode(struct dune_frame *frame)
+{
+	const uint8_t *code = (const uint8_t *)frame->rip;
+
+	if (dune_frame_is_user(frame) || dune_cpu_has_smap || code[0] != 0x0f || code[1] != 0x01 ||
+	    (code[2] != 0xca && code[2] != 0xcb)) {
+		invalid_opcode_handler(frame);
+		return;
+	}
+	frame->rip += 3;
+	if (code[2] == 0xcb)
+		frame->rflags |= RFLAGS_AC;
+	else
+		frame->rflags &= ~(uint64_t)RFLAGS_AC;
 }
 
 static void handle_double_fault(struct dune_frame *frame)
@@ -129,7 +149,7 @@ static bool fixup(struct dune_frame *frame)
 		return false;
 	if (rip == dune_copy_fault)
 		frame->rip = (uint64_t)dune_copy_fixup;
-	else if (rip == dune_ring3_call_store)
+	else if (rip == dune_ring3_call_store || rip == dune_ring3_call_store_nosmap)
 		frame->rip = (uint64_t)dune_ring3_bad;
 	else
 		return false;
@@ -166,9 +186,10 @@ void dune_trap_init(void)
 
 	for (unsigned row = 0; row < DUNE_NR_VECTORS; row++)
 		dune_trap_table[row] = handle_default;
-	debug_handler = handle_default;
+	debug_handler = invalid_opcode_handler = handle_default;
 	dune_trap_table[VECTOR_DB] = handle_debug;
-	dune_trap_table[8] = handle_double_fault;
+	dune_trap_table[VECTOR_UD] = handle_invalid_opcode;
+	dune_trap_table[VECTOR_DF] = handle_double_fault;
 	dune_trap_table[TRAP_PAGE_FAULT_SLOW] = handle_page_fault_slow;
 	dune_trap_table[TRAP_SYSCALL] = handle_syscall_default;
 	__cpuid_count(0xd, 0, eax, ebx, ecx, edx);
@@ -188,12 +209,14 @@ PUBLIC int dune_set_handler(unsigned vector, dune_handler handler, unsigned flag
 {
 	dune_handler entry;
 
-	if (vector >= DUNE_NR_VECTORS || flags & ~DUNE_SAVE_FPU || vector == 2 || vector == 8 ||
+	if (vector >= DUNE_NR_VECTORS || flags & ~DUNE_SAVE_FPU || vector == 2 || vector == VECTOR_DF ||
 	    vector == 18)
 		return -EINVAL;
 	entry = handler ? table_entry(vector, handler, flags) : handle_default;
 	if (vector == VECTOR_DB)
 		debug_handler = entry;
+	else if (vector == VECTOR_UD)
+		invalid_opcode_handler = entry;
 	else
 		dune_trap_table[vector] = entry;
 	return 0;

@@ -22,6 +22,7 @@ void dune_trap_save_fpu(struct dune_frame *frame);
 
 /* enter.S */
 extern char dune_ring3_stopped[], dune_ring3_bad[], dune_ring3_call_store[];
+extern char dune_ring3_call_store_nosmap[];
 extern char dune_copy_fault[], dune_copy_fixup[];
 long dune_copy(void *to, const void *from, uint64_t bytes);
 extern char dune_ring3_trampoline_start[], dune_ring3_trampoline_end[];

@@ -8,7 +8,7 @@
 #include <sys/mman.h>
 #include "dune.h"
 
-static char page[4096] __attribute__((aligned(4096)));
+static volatile char page[4096] __attribute__((aligned(4096)));
 static volatile unsigned faults;
 static volatile uint64_t fault_address;
 
@@ -25,7 +25,7 @@ __attribute__((target("general-regs-only"))) static void on_page_fault(struct du
 	(void)frame;
 	faults++;
 	fault_address = dune_fault_address();
-	dune_protect(page, sizeof(page), DUNE_PROT_READ | DUNE_PROT_WRITE);
+	dune_protect((void *)page, sizeof(page), DUNE_PROT_READ | DUNE_PROT_WRITE);
 }
 
 static unsigned divide(unsigned a, unsigned b)
@@ -52,7 +52,7 @@ int main(void)
 	printf("10 / 2 = %u\n", divide(10, 2));
 	printf("10 / 0 = %u, says the handler\n", divide(10, 0));
 
-	dune_protect(page, sizeof(page), DUNE_PROT_READ);
+	dune_protect((void *)page, sizeof(page), DUNE_PROT_READ);
 	page[123] = 'x';
 	printf("%u page fault, at page + %lu; page[123] is now '%c'\n", faults,
 	       (unsigned long)(fault_address - (uint64_t)page), page[123]);

@@ -12,7 +12,7 @@ static int ring(void)
 {
 	unsigned short cs;
 
-	__asm__("mov %%cs, %0" : "=r"(cs));
+	__asm__ volatile("mov %%cs, %0" : "=r"(cs));
 	return cs & 3;
 }
 
