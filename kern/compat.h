@@ -9,6 +9,7 @@
 #include <linux/mm.h>
 #include <linux/mmu_notifier.h>
 #include <linux/pgtable.h>
+#include <linux/syscore_ops.h>
 #include <linux/version.h>
 #include <asm/cpufeature.h>
 #include <asm/tlbflush.h>
@@ -57,6 +58,28 @@ typedef int compat_young_t;
 #define compat_can_own_vmx() false
 #define compat_cr4_set_vmxe() do { } while (0)
 #define compat_cr4_clear_vmxe() do { } while (0)
+#endif
+
+/* 6.19 gave the calls at suspend and resume an argument and a handle. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 19, 0)
+#define compat_syscore syscore
+#define COMPAT_SYSCORE_ARG void *unused
+#define COMPAT_SYSCORE_OPS const struct syscore_ops
+#define compat_register_syscore(handle, table)                                 \
+	do {                                                                   \
+		(handle)->ops = (table);                                       \
+		register_syscore(handle);                                      \
+	} while (0)
+#define compat_unregister_syscore(handle, table) unregister_syscore(handle)
+#else
+struct compat_syscore {
+};
+#define COMPAT_SYSCORE_ARG void
+#define COMPAT_SYSCORE_OPS struct syscore_ops
+#define compat_register_syscore(handle, table)                                 \
+	((void)(handle), register_syscore_ops(table))
+#define compat_unregister_syscore(handle, table)                               \
+	((void)(handle), unregister_syscore_ops(table))
 #endif
 
 /* Lazy preemption (6.13) has a flag of its own. */

@@ -54,6 +54,15 @@ static __always_inline void cpu_write_inactive_gs_base(u64 base)
 	asm volatile("swapgs; wrgsbase %0; swapgs" : : "r"(base) : "memory");
 }
 
+/* In: leaf in *eax, sub-leaf in *ecx. */
+static __always_inline void cpu_cpuid(u32 *eax, u32 *ebx, u32 *ecx, u32 *edx)
+{
+	asm volatile("cpuid"
+		     : "+a"(*eax), "=b"(*ebx), "+c"(*ecx), "=d"(*edx)
+		     :
+		     : "memory");
+}
+
 static __always_inline u64 cpu_read_cr2(void)
 {
 	u64 value;

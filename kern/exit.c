@@ -14,6 +14,7 @@
 #include <asm/trapnr.h>
 
 #include "compat.h"
+#include "cpu_insn.h"
 #include "exit.h"
 #include "vm.h"
 #include "vmx.h"
@@ -318,7 +319,7 @@ static int handle_cpuid(struct dune_vcpu *vcpu)
 	u32 eax = leaf, ebx, ecx = subleaf, edx;
 
 	vcpu->stats[DUNE_STAT_EXIT_CPUID]++;
-	native_cpuid(&eax, &ebx, &ecx, &edx);
+	cpu_cpuid(&eax, &ebx, &ecx, &edx);
 	if (leaf == 1) {
 		ecx &= ~(BIT(3) | BIT(5) | BIT(27)); /* MONITOR VMX OSXSAVE */
 		if (vmcs_read_natural(GUEST_CR4) & X86_CR4_OSXSAVE)

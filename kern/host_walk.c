@@ -14,6 +14,7 @@
 #include <asm/vmx.h>
 
 #include "compat.h"
+#include "cpu_insn.h"
 #include "ept_entry.h"
 #include "host_walk.h"
 
@@ -26,7 +27,7 @@ void host_walk_init(void)
 	u64 pat;
 	int i;
 
-	rdmsrl(MSR_IA32_CR_PAT, pat);
+	pat = cpu_read_msr(MSR_IA32_CR_PAT);
 	for (i = 0; i < 8; i++) {
 		u8 type = (pat >> (8 * i)) & 7;
 

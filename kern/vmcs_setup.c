@@ -12,6 +12,7 @@
 #include <asm/trapnr.h>
 
 #include "compat.h"
+#include "cpu_insn.h"
 #include "dune_abi.h"
 #include "segment.h"
 #include "vmcs.h"
@@ -133,14 +134,14 @@ void dune_vmcs_setup_host_cpu(void)
 	vmcs_write_natural(
 		HOST_TR_BASE,
 		(unsigned long)&get_cpu_entry_area(smp_processor_id())->tss.x86_tss);
-	rdmsrl(MSR_GS_BASE, value);
+	value = cpu_read_msr(MSR_GS_BASE);
 	vmcs_write_natural(HOST_GS_BASE, value);
 
-	rdmsrl(MSR_IA32_SYSENTER_CS, value);
+	value = cpu_read_msr(MSR_IA32_SYSENTER_CS);
 	vmcs_write32(HOST_IA32_SYSENTER_CS, value);
-	rdmsrl(MSR_IA32_SYSENTER_ESP, value);
+	value = cpu_read_msr(MSR_IA32_SYSENTER_ESP);
 	vmcs_write_natural(HOST_IA32_SYSENTER_ESP, value);
-	rdmsrl(MSR_IA32_SYSENTER_EIP, value);
+	value = cpu_read_msr(MSR_IA32_SYSENTER_EIP);
 	vmcs_write_natural(HOST_IA32_SYSENTER_EIP, value);
 	vmcs_write_natural(HOST_CR0, read_cr0());
 }

@@ -12,6 +12,7 @@
 #include <asm/vmx.h>
 
 #include "compat.h"
+#include "cpu_insn.h"
 #include "dune_abi.h"
 #include "vmx.h"
 
@@ -65,17 +66,26 @@ static int missing(const char *what)
 	return -EOPNOTSUPP;
 }
 
+/* The CPU's own word; the kernel clears its feature bit when VMX is locked. */
+static bool cpuid_has_vmx(void)
+{
+	u32 eax = 1, ebx, ecx = 0, edx;
+
+	cpu_cpuid(&eax, &ebx, &ecx, &edx);
+	return ecx & BIT(5);
+}
+
 static int require_vmx(void)
 {
-	u64 feat_ctl;
+	u32 feat_ctl, high;
 
 	if (boot_cpu_data.x86_vendor != X86_VENDOR_INTEL &&
 	    boot_cpu_data.x86_vendor != X86_VENDOR_CENTAUR &&
 	    boot_cpu_data.x86_vendor != X86_VENDOR_ZHAOXIN)
 		return missing("it has no VT-x (VMX); AMD's SVM is not supported");
-	if (!(cpuid_ecx(1) & BIT(5)))
+	if (!cpuid_has_vmx())
 		return missing("it has no VT-x (VMX), or a hypervisor hides it");
-	if (rdmsrl_safe(MSR_IA32_FEAT_CTL, &feat_ctl) ||
+	if (rdmsr_safe(MSR_IA32_FEAT_CTL, &feat_ctl, &high) ||
 	    !(feat_ctl & FEAT_CTL_LOCKED) ||
 	    !(feat_ctl & FEAT_CTL_VMX_ENABLED_OUTSIDE_SMX))
 		return missing("firmware has locked VT-x (VMX) off; enable it there");
@@ -102,7 +112,7 @@ static int require_controls(void)
 	const struct vmx_control *c;
 	u64 basic;
 
-	rdmsrl(MSR_IA32_VMX_BASIC, basic);
+	basic = cpu_read_msr(MSR_IA32_VMX_BASIC);
 	dune_vmx_caps.revision = basic & GENMASK(30, 0);
 	if (!(basic & BIT_ULL(55)))
 		return missing("VMX has no TRUE control MSRs");
@@ -130,7 +140,7 @@ static int require_ept(void)
 	struct dune_vmx_caps *caps = &dune_vmx_caps;
 	u64 ept;
 
-	rdmsrl(MSR_IA32_VMX_EPT_VPID_CAP, ept);
+	ept = cpu_read_msr(MSR_IA32_VMX_EPT_VPID_CAP);
 	if (!(ept & VMX_EPT_PAGE_WALK_4_BIT) || !(ept & VMX_EPTP_WB_BIT))
 		return missing("EPT has no 4-level write-back tables");
 	if (!(ept & VMX_EPT_INVEPT_BIT) || !(ept & VMX_EPT_EXTENT_CONTEXT_BIT))
@@ -161,16 +171,15 @@ static int find_registers(void)
 {
 	struct dune_vmx_caps *caps = &dune_vmx_caps;
 	u64 fixed0, fixed1;
-	u32 pa_bits = cpuid_eax(0x80000000) >= 0x80000008 ?
-			      cpuid_eax(0x80000008) & 0xff : 36;
+	u32 pa_bits = boot_cpu_data.x86_phys_bits;
 
-	rdmsrl(MSR_IA32_VMX_CR0_FIXED0, fixed0);
+	fixed0 = cpu_read_msr(MSR_IA32_VMX_CR0_FIXED0);
 	caps->cr0_allowed = CR0_GUEST & ~fixed0;
 	caps->cr0_must = fixed0 | X86_CR0_PE | X86_CR0_PG | X86_CR0_NE |
 			 X86_CR0_ET;
 
-	rdmsrl(MSR_IA32_VMX_CR4_FIXED0, fixed0);
-	rdmsrl(MSR_IA32_VMX_CR4_FIXED1, fixed1);
+	fixed0 = cpu_read_msr(MSR_IA32_VMX_CR4_FIXED0);
+	fixed1 = cpu_read_msr(MSR_IA32_VMX_CR4_FIXED1);
 	caps->cr4_allowed = CR4_GUEST & fixed1 & ~fixed0;
 	caps->cr4_must = fixed0 | X86_CR4_PAE | X86_CR4_VMXE;
 

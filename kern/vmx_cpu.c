@@ -133,29 +133,31 @@ static int cpu_goes(unsigned int cpu)
 	return 0;
 }
 
-static int vmx_suspend(void)
+static int vmx_suspend(COMPAT_SYSCORE_ARG)
 {
 	dune_vmcs_clear_cpu();
 	cpu_off(NULL);
 	return 0;
 }
 
-static void vmx_resume(void)
+static void vmx_resume(COMPAT_SYSCORE_ARG)
 {
 	if (own_active && cpu_on())
 		pr_err("VMX is not to be had after resume\n");
 }
 
-static void vmx_shutdown(void)
+static void vmx_shutdown(COMPAT_SYSCORE_ARG)
 {
 	on_each_cpu(cpu_off, NULL, 1);
 }
 
-static struct syscore_ops vmx_syscore_ops = {
+static COMPAT_SYSCORE_OPS vmx_syscore_ops = {
 	.suspend = vmx_suspend,
 	.resume = vmx_resume,
 	.shutdown = vmx_shutdown,
 };
+
+static struct compat_syscore vmx_syscore;
 
 static int vmx_reboot(struct notifier_block *nb, unsigned long action, void *p)
 {
@@ -196,7 +198,7 @@ int __init dune_vmx_cpu_init(void)
 		goto free_regions;
 	hotplug_state = err;
 
-	register_syscore_ops(&vmx_syscore_ops);
+	compat_register_syscore(&vmx_syscore, &vmx_syscore_ops);
 	register_reboot_notifier(&reboot_block);
 	return 0;
 
@@ -208,7 +210,7 @@ free_regions:
 void dune_vmx_cpu_exit(void)
 {
 	unregister_reboot_notifier(&reboot_block);
-	unregister_syscore_ops(&vmx_syscore_ops);
+	compat_unregister_syscore(&vmx_syscore, &vmx_syscore_ops);
 	cpuhp_remove_state(hotplug_state);
 	free_regions();
 }
