@@ -24,7 +24,7 @@ struct arena {
 
 static struct arena arenas[MAX_ARENAS];
 static unsigned nr_arenas;
-uint64_t dune_ring3_trampoline;
+uint64_t dune_ring3_trampoline, dune_ring3_return;
 
 PUBLIC bool dune_arena_contains(uint64_t address, uint64_t bytes)
 {
@@ -59,6 +59,7 @@ static int make_trampoline(void)
 		return -ENOMEM;
 	dune_backend_flush_tlb();
 	dune_ring3_trampoline = page;
+	dune_ring3_return = page + 2; /* behind `syscall` */
 	return 0;
 }
 

@@ -21,6 +21,7 @@ _Static_assert(offsetof(struct cpu, ring3) == CPU_RING3, "");
 _Static_assert(offsetof(struct cpu, fs_ring0) == CPU_FS_RING0, "");
 _Static_assert(offsetof(struct cpu, fs_ring3) == CPU_FS_RING3, "");
 _Static_assert(offsetof(struct cpu, enter_rsp) == CPU_ENTER_RSP, "");
+_Static_assert(offsetof(struct cpu, stop_ist1) == CPU_STOP_IST1, "");
 _Static_assert(offsetof(struct cpu, tss) == CPU_TSS, "");
 _Static_assert(CPU_TSS + offsetof(struct tss, ist) == CPU_IST1, "");
 _Static_assert(CPU_IST1 % 8 == 0, "the trap path writes it: keep it in one cache line");

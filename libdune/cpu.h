@@ -35,16 +35,15 @@
 #define CPU_FS_RING0  24
 #define CPU_FS_RING3  32
 #define CPU_ENTER_RSP 40
-#define CPU_TSS       52
+#define CPU_STOP_IST1 48
+#define CPU_TSS       60
 #define CPU_IST1      (CPU_TSS + 36)
 #define CPU_IST2      (CPU_TSS + 44)
 #define CPU_IST3      (CPU_TSS + 52)
 
 /* struct ring3_context, as enter.S pushes it. */
 #define RING3_PREVIOUS 0
-#define RING3_IST1     8
-#define RING3_END      16
-#define RING3_VALUE    24
+#define RING3_VALUE    8
 
 #ifndef __ASSEMBLY__
 #include <stdbool.h>
@@ -55,14 +54,15 @@ struct dune_state;
 struct dune_ring3_end;
 
 /*
- * A run of ring 3 in progress, on ring 0's stack; the callee-saved registers
- * and the return address follow. System calls from ring 3 use the stack below.
+ * A run of ring 3 in progress, on ring 0's stack. System calls from ring 3 use the
+ * stack below.
  */
 struct ring3_context {
 	struct ring3_context *previous;
-	uint64_t ist1; /* to go back to, when handlers are left by a stop */
-	struct dune_ring3_end *end; /* may be NULL for a call */
 	uint64_t *value; /* NULL tells dune_ring3_run() from dune_ring3_call() */
+	uint64_t callee_saved[6];
+	uint64_t return_address; /* of dune_ring3_call() */
+	struct dune_ring3_end *end; /* may be NULL */
 };
 
 struct tss {
@@ -82,6 +82,7 @@ struct cpu {
 	uint64_t fs_ring0; /* FS base of ring 0 while ring 3 runs */
 	uint64_t fs_ring3; /* FS base of ring 3 between calls */
 	uint64_t enter_rsp; /* caller's stack, outside */
+	uint64_t stop_ist1; /* IST 1 after a stop leaves handlers behind */
 	uint32_t pad0;
 	struct tss tss;
 	int vcpu_fd;

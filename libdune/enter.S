@@ -5,6 +5,7 @@
  * (dune_ring3_run, dune_ring3_call). The ways back from ring 3 are in trap_entry.S.
  */
 #include <asm/unistd.h>
+#include <asm-generic/errno-base.h>
 #include "cpu.h"
 #include "dune_abi.h"
 #include "frame.h"
@@ -106,26 +107,27 @@ hidden_function dune_thread_exit_switch
 
 /*
  * int dune_ring3_run(const struct dune_frame *frame, struct dune_ring3_end *end).
- * The pushes below the callee-saved registers are struct ring3_context.
+ * What is pushed up to CPU_RING3 is struct ring3_context.
  */
 	.globl	dune_ring3_run
 	.type	dune_ring3_run, @function
 	.balign	16
 dune_ring3_run:
+	push	%rsi
+	push	%rsi
 	push_callee_saved
 	push	$0
-	push	%rsi
 	swapgs
 	mov	%gs:CPU_SELF, %rbx
 	swapgs
 	rdfsbase %rax
 	mov	%rax, CPU_FS_RING0(%rbx)
-	push	CPU_IST1(%rbx)
 	push	CPU_RING3(%rbx)
 	mov	%rsp, CPU_RING3(%rbx)
 	mov	FRAME_RIP(%rdi), %rax
 	shr	$47, %rax
-	jnz	dune_ring3_bad
+	mov	$-EFAULT, %rax
+	jnz	run_over
 	sub	$FRAME_BYTES, %rsp
 	mov	%rdi, %rsi
 	mov	%rsp, %rdi
@@ -133,40 +135,47 @@ dune_ring3_run:
 	rep movsq
 	jmp	dune_trap_to_user
 
+/* A handler returns here, on the context, after dune_ring3_stop(); rax is the result. */
+hidden_function dune_ring3_run_stopped
+	swapgs
+	mov	%gs:CPU_SELF, %rbx
+	swapgs
+	mov	CPU_STOP_IST1(%rbx), %rcx
+	mov	%rcx, CPU_IST1(%rbx)
+run_over:
+	pop	CPU_RING3(%rbx)
+	add	$8, %rsp
+	pop_callee_saved
+	add	$16, %rsp
+	ret
+
 /*
- * int dune_ring3_call(function, stack_top, a, b, c, uint64_t *value, end).
- * Ring 3 gets the arguments and nothing else that was in a register.
+ * int dune_ring3_call(function, stack_top, a, b, c, uint64_t *value, end). Ring 3
+ * gets its arguments and nothing of ring 0's that was in a register.
  */
 	.globl	dune_ring3_call
 	.type	dune_ring3_call, @function
 	.balign	16
 dune_ring3_call:
 	push_callee_saved
-	test	%r9, %r9
-	jz	3f
-2:	push	%r9
-	push	64(%rsp)
+	push	%r9
 	swapgs
 	mov	%gs:CPU_SELF, %rbx
 	swapgs
 	rdfsbase %rax
 	mov	%rax, CPU_FS_RING0(%rbx)
-	push	CPU_IST1(%rbx)
 	push	CPU_RING3(%rbx)
 	mov	%rsp, CPU_RING3(%rbx)
 	mov	dune_ring3_trampoline(%rip), %rax
 	cmpb	$0, dune_cpu_has_smap(%rip)
-	je	4f
+	je	1f
 	stac
 	.globl	dune_ring3_call_store
 	.hidden	dune_ring3_call_store
 dune_ring3_call_store:
 	mov	%rax, -8(%rsi)
 	clac
-5:	mov	%rdi, %rax
-	shr	$47, %rax
-	jnz	dune_ring3_bad
-	mov	CPU_FS_RING3(%rbx), %rax
+2:	mov	CPU_FS_RING3(%rbx), %rax
 	wrfsbase %rax
 	lea	-8(%rsi), %rsp
 	mov	%rcx, %rsi
@@ -174,52 +183,46 @@ dune_ring3_call_store:
 	mov	%rdx, %rdi
 	mov	%r8, %rdx
 	mov	$RFLAGS_RING3, %r11d
-	xor	%eax, %eax
 	xor	%ebx, %ebx
 	xor	%ebp, %ebp
-	xor	%r8d, %r8d
 	xor	%r9d, %r9d
 	xor	%r10d, %r10d
 	xor	%r12d, %r12d
 	xor	%r13d, %r13d
 	xor	%r14d, %r14d
 	xor	%r15d, %r15d
+	/* A function that is not canonical is a #GP here, still in ring 0: trap.c
+	 * knows the place. */
+	.globl	dune_ring3_call_sysret
+	.hidden	dune_ring3_call_sysret
+dune_ring3_call_sysret:
 	sysretq
-3:	lea	ignored_value(%rip), %r9
-	jmp	2b
-/* AC also tells the trap path that a fault here has a fixup. */
-4:	push	$(RFLAGS_RING0 | RFLAGS_AC)
-	popfq
+
 	.globl	dune_ring3_call_store_nosmap
 	.hidden	dune_ring3_call_store_nosmap
+1:
 dune_ring3_call_store_nosmap:
 	mov	%rax, -8(%rsi)
-	push	$RFLAGS_RING0
-	popfq
-	jmp	5b
+	jmp	2b
 
-/* The run or call never began: rbx is cpu, rsp its context. */
-hidden_function dune_ring3_bad
-	push	$RFLAGS_RING0
-	popfq
-	mov	$-14, %rax		/* -EFAULT */
-	jmp	1f
-/* A handler returns here, on the context, after dune_ring3_stop(); rax is the result. */
-hidden_function dune_ring3_stopped
+/* As above. The usual way back is in trap_entry.S. */
+hidden_function dune_ring3_call_stopped
 	swapgs
 	mov	%gs:CPU_SELF, %rbx
 	swapgs
-	mov	RING3_IST1(%rsp), %rcx
+	mov	CPU_STOP_IST1(%rbx), %rcx
 	mov	%rcx, CPU_IST1(%rbx)
 1:	pop	CPU_RING3(%rbx)
-	add	$24, %rsp
+	add	$8, %rsp
 	pop_callee_saved
 	ret
+/* The stack could not be written: rbx is cpu, rsp the context. */
+hidden_function dune_ring3_call_bad_stack
+	mov	$-EFAULT, %rax
+	jmp	1b
 
 /* Copied to a page that ring 3 may execute: where a called function returns to. */
 hidden_function dune_ring3_trampoline_start
-	mov	%rax, %rdi
-	mov	$RING3_CALL_DONE, %eax
 	syscall
 	ud2
 	.globl	dune_ring3_trampoline_end
@@ -243,10 +246,7 @@ dune_copy_fault:
 	popfq
 	ret
 hidden_function dune_copy_fixup
-	mov	$-14, %rax
+	mov	$-EFAULT, %rax
 	jmp	1b
-
-	.local	ignored_value
-	.comm	ignored_value, 8, 8
 
 	.section .note.GNU-stack, "", @progbits

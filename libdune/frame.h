@@ -40,9 +40,6 @@
 #define TRAP_SYSCALL         33
 #define TRAP_ROWS            34
 
-/* EAX of the system call by which ring3_return.S ends dune_ring3_call(). */
-#define RING3_CALL_DONE 0xd0ca11ed
-
 /* #PF error code. The last one is ours: set in page faults that the host's
  * mappings caused, and not the guest's tables. */
 #define PF_PRESENT 1

@@ -43,8 +43,8 @@ PUBLIC int dune_init(void)
 		RAW(SYS_close, dune.vm_fd);
 		return result;
 	}
-	dune_trap_init();
 	dune_cpu_init_idt();
+	dune_trap_init();
 	dune.ready = true;
 	return 0;
 }

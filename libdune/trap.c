@@ -35,8 +35,6 @@ ASSERT_OFFSET(ss, FRAME_SS);
 _Static_assert(sizeof(struct dune_frame) == FRAME_BYTES, "");
 _Static_assert(FRAME_VECTOR_SYSCALL == DUNE_VECTOR_SYSCALL, "");
 _Static_assert(offsetof(struct ring3_context, previous) == RING3_PREVIOUS, "");
-_Static_assert(offsetof(struct ring3_context, ist1) == RING3_IST1, "");
-_Static_assert(offsetof(struct ring3_context, end) == RING3_END, "");
 _Static_assert(offsetof(struct ring3_context, value) == RING3_VALUE, "");
 
 enum { VECTOR_DB = 1, VECTOR_UD = 6, VECTOR_DF = 8, VECTOR_GP = 13, VECTOR_PF = 14 };
@@ -44,7 +42,8 @@ enum { VECTOR_DB = 1, VECTOR_UD = 6, VECTOR_DF = 8, VECTOR_GP = 13, VECTOR_PF = 
 dune_handler dune_trap_table[TRAP_ROWS];
 dune_handler dune_trap_fpu_table[TRAP_ROWS];
 uint64_t dune_trap_xsave_bytes;
-static dune_handler debug_handler, invalid_opcode_handler;
+/* What handle_debug() and the like call, if it is not for them. */
+static dune_handler debug_handler, invalid_opcode_handler, protection_handler;
 
 static uint64_t read_cr2(void)
 {
@@ -60,12 +59,28 @@ static uint64_t *saved_cr2(struct dune_frame *frame)
 	return (uint64_t *)frame - 1;
 }
 
+/* Where ring 0 touches what ring 3 gave it, and where it goes on after a fault. */
+static bool fixup(struct dune_frame *frame)
+{
+	const char *rip = (const char *)frame->rip;
+
+	if (dune_frame_is_user(frame))
+		return false;
+	if (rip == dune_copy_fault)
+		frame->rip = (uint64_t)dune_copy_fixup;
+	else if (rip == dune_ring3_call_store || rip == dune_ring3_call_store_nosmap)
+		frame->rip = (uint64_t)dune_ring3_call_bad_stack;
+	else
+		return false;
+	return true;
+}
+
 /* No handler: ring 3 ends, ring 0 gets the signal that Linux would send. */
 static void handle_default(struct dune_frame *frame)
 {
 	if (dune_frame_is_user(frame))
 		dune_ring3_stop(frame, 0);
-	else
+	else if (frame->vector != VECTOR_PF || !fixup(frame))
 		host_call(dune_fault_report, (long)frame, *saved_cr2(frame), 0);
 }
 
@@ -95,7 +110,7 @@ static void handle_invalid_opcode(struct dune_frame *frame)
 {
 	const uint8_t *code = (const uint8_t *)frame->rip;
 
-	if (dune_frame_is_user(frame) || dune_cpu_has_smap || code[0] != 0x0f || code[1] != 0x01 ||
+	if (dune_frame_is_user(frame) || code[0] != 0x0f || code[1] != 0x01 ||
 	    (code[2] != 0xca && code[2] != 0xcb)) {
 		invalid_opcode_handler(frame);
 		return;
@@ -105,6 +120,24 @@ static void handle_invalid_opcode(struct dune_frame *frame)
 		frame->rflags |= RFLAGS_AC;
 	else
 		frame->rflags &= ~(uint64_t)RFLAGS_AC;
+}
+
+/* dune_ring3_call() of what is not canonical faults in ring 0, with nearly all of it
+ * ring 3's already. */
+static void handle_protection(struct dune_frame *frame)
+{
+	struct cpu *cpu = dune_cpu_from_stack(frame);
+
+	if ((const char *)frame->rip != dune_ring3_call_sysret) {
+		protection_handler(frame);
+		return;
+	}
+	__asm__ volatile("wrfsbase %0" ::"r"(cpu->fs_ring0));
+	cpu->stop_ist1 = cpu->tss.ist[0] + CPU_IST_LEVEL;
+	frame->rip = (uint64_t)dune_ring3_call_stopped;
+	frame->rsp = (uint64_t)cpu->ring3;
+	frame->rflags = RFLAGS_RING0;
+	frame->rax = -EFAULT;
 }
 
 static void handle_double_fault(struct dune_frame *frame)
@@ -140,22 +173,6 @@ static bool fill_tile(struct dune_frame *frame, uint64_t address)
 	return !host_call(dune_tile_map, address, arena ? TILE_ARENA : 0, 0);
 }
 
-/* Where ring 0 touches what ring 3 gave it, and where it goes on after a fault. */
-static bool fixup(struct dune_frame *frame)
-{
-	const char *rip = (const char *)frame->rip;
-
-	if (dune_frame_is_user(frame))
-		return false;
-	if (rip == dune_copy_fault)
-		frame->rip = (uint64_t)dune_copy_fixup;
-	else if (rip == dune_ring3_call_store || rip == dune_ring3_call_store_nosmap)
-		frame->rip = (uint64_t)dune_ring3_bad;
-	else
-		return false;
-	return true;
-}
-
 static void handle_page_fault_slow(struct dune_frame *frame)
 {
 	uint64_t address = *saved_cr2(frame);
@@ -186,9 +203,11 @@ void dune_trap_init(void)
 
 	for (unsigned row = 0; row < DUNE_NR_VECTORS; row++)
 		dune_trap_table[row] = handle_default;
-	debug_handler = invalid_opcode_handler = handle_default;
+	debug_handler = invalid_opcode_handler = protection_handler = handle_default;
 	dune_trap_table[VECTOR_DB] = handle_debug;
-	dune_trap_table[VECTOR_UD] = handle_invalid_opcode;
+	if (!dune_cpu_has_smap)
+		dune_trap_table[VECTOR_UD] = handle_invalid_opcode;
+	dune_trap_table[VECTOR_GP] = handle_protection;
 	dune_trap_table[VECTOR_DF] = handle_double_fault;
 	dune_trap_table[TRAP_PAGE_FAULT_SLOW] = handle_page_fault_slow;
 	dune_trap_table[TRAP_SYSCALL] = handle_syscall_default;
@@ -215,8 +234,10 @@ PUBLIC int dune_set_handler(unsigned vector, dune_handler handler, unsigned flag
 	entry = handler ? table_entry(vector, handler, flags) : handle_default;
 	if (vector == VECTOR_DB)
 		debug_handler = entry;
-	else if (vector == VECTOR_UD)
+	else if (vector == VECTOR_UD && !dune_cpu_has_smap)
 		invalid_opcode_handler = entry;
+	else if (vector == VECTOR_GP)
+		protection_handler = entry;
 	else
 		dune_trap_table[vector] = entry;
 	return 0;
@@ -242,28 +263,50 @@ PUBLIC void dune_frame_resume_at(struct dune_frame *frame, uint64_t rip, uint64_
 	frame->rsp = rsp;
 }
 
+/* IST 1 as it was when this run began: below the level that the run's stack is in, if
+ * a handler began it. */
+static uint64_t ist1_of_run(const struct cpu *cpu, const struct ring3_context *context)
+{
+	uint64_t bottom = (uint64_t)cpu + CPU_IST1_BOTTOM;
+	uint64_t offset;
+
+	for (; context; context = context->previous) {
+		offset = (uint64_t)context - bottom;
+		if (offset < CPU_IST1_TOP - CPU_IST1_BOTTOM)
+			return bottom + offset / CPU_IST_LEVEL * CPU_IST_LEVEL;
+	}
+	return (uint64_t)cpu + CPU_IST1_TOP;
+}
+
+static void fill_end(struct dune_ring3_end *end, const struct dune_frame *frame, uint64_t value)
+{
+	end->value = value;
+	end->vector = frame->vector;
+	end->error = frame->error;
+	end->rip = frame->rip;
+	end->address = frame->vector == VECTOR_PF ? read_cr2() : 0;
+}
+
 PUBLIC void dune_ring3_stop(struct dune_frame *frame, uint64_t value)
 {
 	struct cpu *cpu = dune_cpu_current();
 	struct ring3_context *context = cpu->ring3;
-	bool call;
 
 	if (!context)
 		return;
-	call = context->value;
-	if (context->end) {
-		context->end->value = value;
-		context->end->vector = frame->vector;
-		context->end->error = frame->error;
-		context->end->rip = frame->rip;
-		context->end->address = frame->vector == VECTOR_PF ? read_cr2() : 0;
-	}
-	if (call)
+	if (context->end)
+		fill_end(context->end, frame, value);
+	cpu->stop_ist1 = ist1_of_run(cpu, context);
+	frame->rax = 0;
+	frame->rip = (uint64_t)dune_ring3_run_stopped;
+	if (context->value) {
 		*context->value = value;
-	if (call && dune_frame_is_user(frame))
-		cpu->fs_ring3 = frame->fs_base;
-	frame->rax = call && frame->vector != DUNE_VECTOR_SYSCALL ? -EFAULT : 0;
-	frame->rip = (uint64_t)dune_ring3_stopped;
+		if (dune_frame_is_user(frame))
+			cpu->fs_ring3 = frame->fs_base;
+		if (frame->vector != DUNE_VECTOR_SYSCALL)
+			frame->rax = -EFAULT;
+		frame->rip = (uint64_t)dune_ring3_call_stopped;
+	}
 	frame->cs = DUNE_SEL_CODE0;
 	frame->rflags = RFLAGS_RING0;
 	frame->rsp = (uint64_t)context;

@@ -21,12 +21,14 @@ extern char dune_trap_entry_end[]; /* of the code from dune_trap_stubs on */
 void dune_trap_save_fpu(struct dune_frame *frame);
 
 /* enter.S */
-extern char dune_ring3_stopped[], dune_ring3_bad[], dune_ring3_call_store[];
-extern char dune_ring3_call_store_nosmap[];
+extern char dune_ring3_run_stopped[], dune_ring3_call_stopped[];
+extern char dune_ring3_call_store[], dune_ring3_call_store_nosmap[];
+extern char dune_ring3_call_bad_stack[], dune_ring3_call_sysret[];
 extern char dune_copy_fault[], dune_copy_fixup[];
 long dune_copy(void *to, const void *from, uint64_t bytes);
 extern char dune_ring3_trampoline_start[], dune_ring3_trampoline_end[];
-extern uint64_t dune_ring3_trampoline; /* where ring 3 finds it */
+/* Where ring 3 finds the copy, and what RCX holds after its system call. */
+extern uint64_t dune_ring3_trampoline, dune_ring3_return;
 
 /* trap.c: what trap_entry.S calls, by TRAP_* or vector. */
 extern void (*dune_trap_table[TRAP_ROWS])(struct dune_frame *frame);

@@ -197,7 +197,7 @@ dune_trap_lstar:
  */
 from_ring3:
 	swapgs
-	cmp	$RING3_CALL_DONE, %eax
+	cmp	dune_ring3_return(%rip), %rcx
 	je	call_done
 system_call:
 	mov	%rsp, %gs:CPU_SCRATCH
@@ -267,26 +267,26 @@ dune_trap_to_user:
 	pop_and_iret
 
 /*
- * What dune_ring3_call() called is back: its value is in rdi. Any ring-3 code can
- * come here, which ends the call as a return would; but not a dune_ring3_run().
+ * What dune_ring3_call() called is back, by way of the trampoline; its value is in
+ * rax. Any ring-3 code can come here, which ends the call as a return would; but not
+ * a dune_ring3_run().
  */
 call_done:
-	mov	%gs:CPU_RING3, %rax
-	cmpq	$0, RING3_VALUE(%rax)
+	mov	%gs:CPU_RING3, %rcx
+	cmpq	$0, RING3_VALUE(%rcx)
 	je	.Lno_call
-	mov	%rax, %rsp
+	mov	%rcx, %rsp
 	mov	%gs:CPU_SELF, %rbx
 	swapgs
-	rdfsbase %rax
-	mov	%rax, CPU_FS_RING3(%rbx)
-	mov	CPU_FS_RING0(%rbx), %rax
-	wrfsbase %rax
+	rdfsbase %rcx
+	mov	%rcx, CPU_FS_RING3(%rbx)
+	mov	CPU_FS_RING0(%rbx), %rcx
+	wrfsbase %rcx
 	push	$RFLAGS_RING0
 	popfq
 	pop	CPU_RING3(%rbx)
-	add	$16, %rsp
 	pop	%rcx
-	mov	%rdi, (%rcx)
+	mov	%rax, (%rcx)
 	pop	%r15
 	pop	%r14
 	pop	%r13
@@ -296,7 +296,7 @@ call_done:
 	xor	%eax, %eax
 	ret
 .Lno_call:
-	mov	$RING3_CALL_DONE, %eax
+	mov	dune_ring3_return(%rip), %rcx
 	jmp	system_call
 
 	.globl	dune_trap_entry_end
