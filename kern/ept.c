@@ -17,6 +17,7 @@
 #include "ept.h"
 #include "ept_entry.h"
 #include "host_walk.h"
+#include "trace.h"
 #include "vmx.h"
 
 #define TILE_SIZE (1ULL << DUNE_TILE_SHIFT)
@@ -251,6 +252,7 @@ bool dune_ept_zap(struct dune_ept *ept, unsigned long start, unsigned long end)
 	spin_unlock(&ept->lock);
 	if (any)
 		dune_ept_flush(ept);
+	trace_dune_zap(start, end, any);
 	return any;
 }
 
@@ -449,6 +451,7 @@ int dune_ept_handle_fault(struct dune_ept *ept, struct dune_ept_fault *fault)
 		cond_resched();
 	}
 	reserve_free(&reserve);
+	trace_dune_ept_fault(fault->gpa, fault->hva, fault->access, err);
 	return err;
 }
 

@@ -16,6 +16,7 @@
 #include "compat.h"
 #include "cpu_insn.h"
 #include "exit.h"
+#include "trace.h"
 #include "vm.h"
 #include "vmx.h"
 #include "vmx_insn.h"
@@ -31,6 +32,12 @@
 
 /* Unknown to <asm/vmx.h>, since KVM never lets it through. */
 #define EXIT_REASON_GETSEC 11
+
+/* Bits of the debug registers (Intel SDM, "Debug Registers"). */
+#define DR6_FIXED 0xffff0ff0UL
+#define DR6_WRITABLE 0xe00fUL
+#define DR7_FIXED 0x400UL
+#define DR7_WRITABLE 0xffff03ffUL
 
 /* ---- Events to deliver -------------------------------------------------- */
 
@@ -176,8 +183,9 @@ static int handle_exception_nmi(struct dune_vcpu *vcpu)
 	/* #DB or #AC: the guest's own; only the loop is ours to break. */
 	vcpu->stats[DUNE_STAT_EXIT_EXCEPTION]++;
 	if (vector == X86_TRAP_DB) {
+		vcpu->dr6 &= ~(u64)DR_TRAP_BITS;
 		vcpu->dr6 |= vmcs_read_natural(EXIT_QUALIFICATION) &
-			     (DR_TRAP_BITS | DR_STEP | BIT(13));
+			     DR6_WRITABLE;
 		/* ICEBP delivers without a DPL check, and skips itself. */
 		if ((info & INTR_INFO_INTR_TYPE_MASK) ==
 		    INTR_TYPE_PRIV_SW_EXCEPTION) {
@@ -393,6 +401,67 @@ static int handle_cr_access(struct dune_vcpu *vcpu)
 	return answer_exception(vcpu, X86_TRAP_GP);
 }
 
+/* ---- Debug registers ------------------------------------------------------ */
+
+/* A general register by the number that qualifications use. */
+static u64 gpr_read(struct dune_vcpu *vcpu, int gpr)
+{
+	return gpr == DUNE_RSP ? vmcs_read_natural(GUEST_RSP) :
+				 READ_ONCE(vcpu->run->gpr[gpr]);
+}
+
+static void gpr_write(struct dune_vcpu *vcpu, int gpr, u64 value)
+{
+	if (gpr == DUNE_RSP)
+		vmcs_write_natural(GUEST_RSP, value);
+	else
+		vcpu->run->gpr[gpr] = value;
+}
+
+static bool dr_write(struct dune_vcpu *vcpu, int dr, u64 value)
+{
+	if (dr < 4) {
+		vcpu->dr[dr] = value;
+		return true;
+	}
+	if (value >> 32)
+		return false;
+	if (dr == 6) {
+		vcpu->dr6 = (value & DR6_WRITABLE) | DR6_FIXED;
+	} else {
+		/* No general detect: these accesses exit before it could tell. */
+		vcpu->dr7 = (value & DR7_WRITABLE) | DR7_FIXED;
+		vmcs_write_natural(GUEST_DR7, vcpu->dr7);
+	}
+	return true;
+}
+
+/*
+ * The guest's debug registers are kept here, and loaded by run.c only while
+ * DR7 enables one. (Intel SDM, "Exit Qualification for MOV DR".)
+ */
+static int handle_dr_access(struct dune_vcpu *vcpu)
+{
+	u64 qualification = vmcs_read_natural(EXIT_QUALIFICATION);
+	int dr = qualification & DEBUG_REG_ACCESS_NUM;
+	int gpr = DEBUG_REG_ACCESS_REG(qualification);
+
+	vcpu->stats[DUNE_STAT_EXIT_CR]++;
+	if (dr == 4 || dr == 5) {
+		if (vmcs_read_natural(GUEST_CR4) & X86_CR4_DE)
+			return answer_exception(vcpu, X86_TRAP_UD);
+		dr += 2;
+	}
+	if (qualification & TYPE_MOV_FROM_DR)
+		gpr_write(vcpu, gpr, dr < 4 ? vcpu->dr[dr] :
+				     dr == 6 ? vcpu->dr6 : vcpu->dr7);
+	else if (!dr_write(vcpu, dr, gpr_read(vcpu, gpr)))
+		return answer_exception(vcpu, X86_TRAP_GP);
+	skip_instruction();
+	/* Not at once: run.c loads what DR7 has just enabled. */
+	return ACTION_INTERRUPT;
+}
+
 static int handle_with_gp(struct dune_vcpu *vcpu)
 {
 	return answer_exception(vcpu, X86_TRAP_GP);
@@ -424,7 +493,7 @@ static int (*const handlers[])(struct dune_vcpu *vcpu) = {
 	[EXIT_REASON_VMOFF] = handle_with_ud,
 	[EXIT_REASON_VMON] = handle_with_ud,
 	[EXIT_REASON_CR_ACCESS] = handle_cr_access,
-	[EXIT_REASON_DR_ACCESS] = handle_with_gp,
+	[EXIT_REASON_DR_ACCESS] = handle_dr_access,
 	[EXIT_REASON_IO_INSTRUCTION] = handle_with_gp,
 	[EXIT_REASON_MSR_READ] = handle_msr_read,
 	[EXIT_REASON_MSR_WRITE] = handle_msr_write,
@@ -451,6 +520,7 @@ int dune_exit_handle(struct dune_vcpu *vcpu)
 {
 	u32 reason = vmcs_read32(VM_EXIT_REASON);
 
+	trace_dune_exit(vcpu, reason);
 	/* Called directly, where a table costs a retpoline. */
 	if (likely(reason == EXIT_REASON_VMCALL))
 		return handle_vmcall(vcpu);

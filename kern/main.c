@@ -7,8 +7,16 @@
 #include <linux/module.h>
 
 #include "host_walk.h"
+#include "mitigation.h"
 #include "vm.h"
 #include "vmx.h"
+
+#define CREATE_TRACE_POINTS
+#include "trace.h"
+
+static bool unsafe;
+module_param(unsafe, bool, 0444);
+MODULE_PARM_DESC(unsafe, "load even where the host's policy against speculation attacks cannot be kept");
 
 static int device_open(struct inode *inode, struct file *file)
 {
@@ -47,10 +55,13 @@ static int __init dune_init(void)
 	err = dune_vmx_caps_init();
 	if (err)
 		return err;
+	err = dune_mitigation_init(unsafe);
+	if (err)
+		goto exit_mitigation;
 	host_walk_init();
 	err = dune_vmx_cpu_init();
 	if (err)
-		return err;
+		goto exit_mitigation;
 	err = misc_register(&device);
 	if (err)
 		goto exit_vmx_cpu;
@@ -58,6 +69,8 @@ static int __init dune_init(void)
 
 exit_vmx_cpu:
 	dune_vmx_cpu_exit();
+exit_mitigation:
+	dune_mitigation_exit();
 	return err;
 }
 
@@ -65,6 +78,7 @@ static void __exit dune_exit(void)
 {
 	misc_deregister(&device);
 	dune_vmx_cpu_exit();
+	dune_mitigation_exit();
 }
 
 module_init(dune_init);

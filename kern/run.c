@@ -15,6 +15,8 @@
 #include "compat.h"
 #include "cpu_insn.h"
 #include "exit.h"
+#include "mitigation.h"
+#include "trace.h"
 #include "vcpu.h"
 #include "vm.h"
 #include "vmenter.h"
@@ -188,6 +190,35 @@ static __always_inline void host_restore(struct dune_vcpu *vcpu)
 		host_reload_segments(host);
 }
 
+static bool uses_debug_registers(struct dune_vcpu *vcpu)
+{
+	return vcpu->dr7 & 0xff; /* any of the four enabled */
+}
+
+static void debug_registers_load(struct dune_vcpu *vcpu)
+{
+	unsigned long *host = vcpu->host.dr;
+
+	host[0] = native_get_debugreg(0);
+	host[1] = native_get_debugreg(1);
+	host[2] = native_get_debugreg(2);
+	host[3] = native_get_debugreg(3);
+	native_set_debugreg(0, vcpu->dr[0]);
+	native_set_debugreg(1, vcpu->dr[1]);
+	native_set_debugreg(2, vcpu->dr[2]);
+	native_set_debugreg(3, vcpu->dr[3]);
+}
+
+static void debug_registers_put(struct dune_vcpu *vcpu)
+{
+	unsigned long *host = vcpu->host.dr;
+
+	native_set_debugreg(0, host[0]);
+	native_set_debugreg(1, host[1]);
+	native_set_debugreg(2, host[2]);
+	native_set_debugreg(3, host[3]);
+}
+
 static __always_inline void guest_load(struct dune_vcpu *vcpu)
 {
 	if (unlikely(vcpu->kernel_gs_base != vcpu->host.inactive_gs_base))
@@ -196,6 +227,9 @@ static __always_inline void guest_load(struct dune_vcpu *vcpu)
 		cpu_write_msr(MSR_LSTAR, vcpu->lstar);
 	if (unlikely(cpu_read_cr2() != vcpu->cr2))
 		cpu_write_cr2(vcpu->cr2);
+	vcpu->host.has_debug = uses_debug_registers(vcpu);
+	if (unlikely(vcpu->host.has_debug))
+		debug_registers_load(vcpu);
 	if (unlikely(vcpu->event.info)) {
 		vmcs_write32(VM_ENTRY_INTR_INFO_FIELD, vcpu->event.info);
 		vmcs_write32(VM_ENTRY_EXCEPTION_ERROR_CODE, vcpu->event.error);
@@ -207,6 +241,8 @@ static __always_inline void guest_load(struct dune_vcpu *vcpu)
 static __always_inline void guest_put(struct dune_vcpu *vcpu)
 {
 	vcpu->cr2 = cpu_read_cr2();
+	if (unlikely(vcpu->host.has_debug))
+		debug_registers_put(vcpu);
 	if (likely(vcpu->lstar != host_lstar())) {
 		/* One at entry, too, unless the guest has set it since. */
 		vcpu->stats[DUNE_STAT_MSR_WRITES] += 2;
@@ -274,17 +310,21 @@ static int enter_once(struct dune_vcpu *vcpu)
 		return DUNE_EXIT_INTR;
 	}
 
+	trace_dune_enter(vcpu, vcpu->host_cpu);
 	host_save(vcpu);
 	guest_load(vcpu);
 	tlb_begin(vcpu);
 	current->flags |= PF_VCPU; /* a tick counts as guest time */
+	mitigate_before_section();
 
 	do {
+		mitigate_before_entry();
 		if (unlikely(dune_vmenter(vcpu->run->gpr, &vcpu->host.rsp,
 					  vcpu->vmcs.launched))) {
 			action = entry_refused(vcpu);
 			break;
 		}
+		mitigate_after_exit();
 		vcpu->vmcs.launched = true;
 		vcpu->stats[DUNE_STAT_EXITS]++;
 		action = dune_exit_handle(vcpu);

@@ -151,6 +151,8 @@ static struct dune_vcpu *vcpu_alloc(struct dune_vm *vm)
 		goto free_run;
 	take_vpid(vcpu);
 	vcpu->host_cpu = -1;
+	vcpu->dr6 = 0xffff0ff0;
+	vcpu->dr7 = 0x400;
 	vcpu->vm = vm;
 	dune_vm_get(vm);
 	dune_ept_add_user(&vm->ept, &vcpu->ept_user);

@@ -34,6 +34,8 @@ struct dune_host {
 	u64 debugctl;
 	bool has_segments; /* any of these is not null */
 	u16 ds, es, fs, gs, ldt;
+	bool has_debug; /* the guest's debug registers are loaded */
+	unsigned long dr[4]; /* meanwhile */
 };
 
 struct dune_vcpu {
@@ -51,7 +53,8 @@ struct dune_vcpu {
 	struct dune_host host;
 
 	/* The guest's, where VMX does not switch. */
-	u64 cr2, lstar, kernel_gs_base, dr6;
+	u64 cr2, lstar, kernel_gs_base;
+	u64 dr[4], dr6, dr7;
 
 	struct dune_event event;
 	struct dune_ept_fault fault; /* of the exit being handled */

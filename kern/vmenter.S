@@ -110,3 +110,35 @@ SYM_INNER_LABEL(dune_vmexit, SYM_L_GLOBAL)
 	mov	$1, %eax
 	jmp	.Lout
 SYM_FUNC_END(dune_vmenter)
+
+/*
+ * Fills the branch history with branches that the guest did not choose, by the
+ * sequence that Intel gives for it ("Branch History Injection and Intra-mode
+ * Branch Target Injection", software BHB-clearing sequence).
+ */
+SYM_FUNC_START(dune_clear_branch_history)
+	mov	$5, %ecx
+	call	history_outer
+	lfence
+	RET
+SYM_FUNC_END(dune_clear_branch_history)
+
+	.balign 64
+SYM_FUNC_START_LOCAL(history_outer)
+	call	history_inner
+	RET
+SYM_FUNC_END(history_outer)
+
+	.balign 64
+SYM_FUNC_START_LOCAL(history_inner)
+	mov	$5, %eax
+.Lhistory_branch:
+	jmp	.Lhistory_next
+	nop
+.Lhistory_next:
+	dec	%eax
+	jnz	.Lhistory_branch
+	dec	%ecx
+	jnz	history_outer
+	RET
+SYM_FUNC_END(history_inner)

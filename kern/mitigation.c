@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Reads the host's policy against speculation attacks where it is stated for
+ * people, since the kernel's own variables are not for modules, and does the
+ * same for our entries and exits. Called by main.c at load.
+ *
+ * A guest attacks the host as a KVM guest would (it has its own page tables)
+ * and as a process would (it shares its CPU with system calls).
+ */
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/gfp.h>
+#include <linux/kernel.h>
+#include <linux/string.h>
+#include <asm/cpufeature.h>
+
+#include "mitigation.h"
+
+#define VULNERABILITIES "/sys/devices/system/cpu/vulnerabilities/"
+#define STATUS_BYTES 256
+
+DEFINE_STATIC_KEY_FALSE(dune_flush_l1d);
+DEFINE_STATIC_KEY_FALSE(dune_clear_buffers);
+DEFINE_STATIC_KEY_FALSE(dune_clear_bhb);
+
+/*
+ * Twice the largest L1D there is on affected CPUs: what the flush command does,
+ * by displacement, where microcode has none.
+ */
+#define L1D_FILLER_ORDER 4
+#define L1D_FILLER_BYTES (PAGE_SIZE << L1D_FILLER_ORDER)
+static const u8 *l1d_filler;
+
+void dune_mitigation_flush_l1d(void)
+{
+	unsigned long i;
+
+	if (!l1d_filler) {
+		cpu_write_msr(MSR_IA32_FLUSH_CMD, L1D_FLUSH);
+		return;
+	}
+	/* First the TLB, so that no page walk comes between the lines. */
+	for (i = 0; i < L1D_FILLER_BYTES; i += PAGE_SIZE)
+		(void)READ_ONCE(l1d_filler[i]);
+	for (i = 0; i < L1D_FILLER_BYTES; i += L1_CACHE_BYTES)
+		(void)READ_ONCE(l1d_filler[i]);
+	rmb();
+}
+
+struct vulnerability {
+	const char *name; /* of the file */
+	/* Acts on the status; returns what was done, or NULL: it cannot be. */
+	const char *(*act)(const char *status);
+};
+
+static const char *act_l1tf(const char *status)
+{
+	/* Without KVM's word on it, EPT is reason enough. */
+	if (strstr(status, "VMX: vulnerable") ||
+	    strstr(status, "VMX: flush not necessary"))
+		return "no flush";
+	if (!boot_cpu_has(X86_FEATURE_FLUSH_L1D)) {
+		l1d_filler = (void *)__get_free_pages(GFP_KERNEL | __GFP_ZERO,
+						      L1D_FILLER_ORDER);
+		if (!l1d_filler)
+			return NULL;
+	}
+	static_branch_enable(&dune_flush_l1d);
+	return l1d_filler ? "L1D displaced before each entry" :
+			    "L1D flushed before each entry";
+}
+
+static const char *act_clear_buffers(const char *status)
+{
+	if (!strstr(status, "Clear CPU buffers"))
+		return "as the host does";
+	static_branch_enable(&dune_clear_buffers);
+	return "VERW before each entry";
+}
+
+static const char *act_spectre_v2(const char *status)
+{
+	if (strstr(status, "SW loop")) {
+		static_branch_enable(&dune_clear_bhb);
+		return "branch history cleared after each exit";
+	}
+	return "as the host does";
+}
+
+static const char *act_meltdown(const char *status)
+{
+	return "host and other processes are not mapped in a guest; ring 3 may read its own ring 0";
+}
+
+static const struct vulnerability vulnerabilities[] = {
+	{ "l1tf", act_l1tf },
+	{ "mds", act_clear_buffers },
+	{ "tsx_async_abort", act_clear_buffers },
+	{ "mmio_stale_data", act_clear_buffers },
+	{ "reg_file_data_sampling", act_clear_buffers },
+	{ "spectre_v2", act_spectre_v2 },
+	{ "meltdown", act_meltdown },
+};
+
+/* The first line of the host's status; false if this kernel has no such file. */
+static bool read_status(const char *name, char *status)
+{
+	char path[sizeof(VULNERABILITIES) + 32];
+	struct file *file;
+	loff_t pos = 0;
+	ssize_t bytes;
+
+	snprintf(path, sizeof(path), VULNERABILITIES "%s", name);
+	file = filp_open(path, O_RDONLY, 0);
+	if (IS_ERR(file))
+		return false;
+	bytes = kernel_read(file, status, STATUS_BYTES - 1, &pos);
+	filp_close(file, NULL);
+	if (bytes <= 0)
+		return false;
+	status[bytes] = '\0';
+	*strchrnul(status, '\n') = '\0';
+	return true;
+}
+
+/**
+ * dune_mitigation_init - do for our entries and exits what the host's policy asks
+ * @unsafe: load even where we cannot
+ *
+ * Return: 0, or -EOPNOTSUPP with the reason in the log.
+ */
+int __init dune_mitigation_init(bool unsafe)
+{
+	char status[STATUS_BYTES];
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(vulnerabilities); i++) {
+		const struct vulnerability *v = &vulnerabilities[i];
+		const char *done;
+
+		if (!read_status(v->name, status) ||
+		    !strcmp(status, "Not affected"))
+			continue;
+		if (!strcmp(status, "Vulnerable") ||
+		    !strncmp(status, "Vulnerable;", 11)) {
+			pr_info("%s: nothing, as the host (%s)\n", v->name, status);
+			continue;
+		}
+		done = v->act(status);
+		if (done) {
+			pr_info("%s: %s (host: %s)\n", v->name, done, status);
+		} else if (unsafe) {
+			pr_warn("%s: UNSAFE, the host's policy cannot be kept (host: %s)\n",
+				v->name, status);
+		} else {
+			pr_err("%s: the host's policy cannot be kept (host: %s); unsafe=1 loads all the same\n",
+			       v->name, status);
+			return -EOPNOTSUPP;
+		}
+	}
+	return 0;
+}
+
+void dune_mitigation_exit(void)
+{
+	free_pages((unsigned long)l1d_filler, L1D_FILLER_ORDER);
+}
