@@ -28,6 +28,9 @@ const char *argp_program_version = "dune-sandbox 0.1";
 
 static struct sandbox sandbox = { .trace_fd = -1 };
 
+/* Where the sandbox itself speaks: the program may close or redirect its own stderr. */
+static FILE *report;
+
 struct options {
 	bool trace;
 	const char *trace_file; /* NULL: stderr */
@@ -82,18 +85,37 @@ static int fail(int status, const char *what, const char *why)
 
 /* ---- Before ------------------------------------------------------------ */
 
-/* On a high number, so that the program's first descriptors are the ones it expects. */
+/* A copy on a high number, so that the program's first descriptors are the ones it expects. */
+static int move_high(int fd)
+{
+	int high = fcntl(fd, F_DUPFD_CLOEXEC, 200);
+
+	return high < 0 ? -errno : high;
+}
+
 static int open_trace(const char *file)
 {
-	int fd = file ? open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666) : STDERR_FILENO;
-	int high;
+	int fd, high;
 
+	if (!file)
+		return move_high(STDERR_FILENO);
+	fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
 	if (fd < 0)
 		return -errno;
-	high = fcntl(fd, F_DUPFD_CLOEXEC, 200);
-	if (file)
-		close(fd);
-	return high < 0 ? -errno : high;
+	high = move_high(fd);
+	close(fd);
+	return high;
+}
+
+static void open_report(void)
+{
+	int fd = move_high(STDERR_FILENO);
+
+	report = fd < 0 ? NULL : fdopen(fd, "we");
+	if (report)
+		setvbuf(report, NULL, _IOLBF, 0);
+	else
+		report = stderr;
 }
 
 static const char *why_not(int error)
@@ -179,7 +201,7 @@ static int signal_of_vector(unsigned vector)
 static void report_fault(const struct dune_ring3_end *end)
 {
 	sandbox.end.signal = signal_of_vector(end->vector);
-	fprintf(stderr,
+	fprintf(report,
 		"dune-sandbox: %s: exception %u (error %#x) at rip %#" PRIx64 ", address %#" PRIx64
 		": %s\n",
 		sandbox.program.path, end->vector, end->error, end->rip, end->address,
@@ -191,7 +213,7 @@ static void print_counts(void)
 	struct dune_counts counts;
 	uint64_t calls = 0, errors = 0;
 
-	fprintf(stderr, "%10s %10s  %s\n", "calls", "errors", "system call");
+	fprintf(report, "%10s %10s  %s\n", "calls", "errors", "system call");
 	for (unsigned nr = 0; nr < SANDBOX_NR_COUNTED; nr++) {
 		const struct sandbox_row *row = sandbox_table_row(nr);
 
@@ -199,17 +221,17 @@ static void print_counts(void)
 			continue;
 		calls += sandbox.calls[nr];
 		errors += sandbox.errors[nr];
-		fprintf(stderr, "%10" PRIu64 " %10" PRIu64 "  ", sandbox.calls[nr],
+		fprintf(report, "%10" PRIu64 " %10" PRIu64 "  ", sandbox.calls[nr],
 			sandbox.errors[nr]);
 		if (row)
-			fprintf(stderr, "%s\n", row->name);
+			fprintf(report, "%s\n", row->name);
 		else
-			fprintf(stderr, "%u (not known)\n", nr);
+			fprintf(report, "%u (not known)\n", nr);
 	}
-	fprintf(stderr, "%10" PRIu64 " %10" PRIu64 "  total\n", calls, errors);
+	fprintf(report, "%10" PRIu64 " %10" PRIu64 "  total\n", calls, errors);
 	if (dune_get_counts(&counts))
 		return;
-	fprintf(stderr,
+	fprintf(report,
 		"%" PRIu64 " exits, of which %" PRIu64 " hypercalls, %" PRIu64
 		" EPT faults, %" PRIu64 " interrupts, %" PRIu64 " CPUID\n",
 		counts.exits, counts.hypercalls, counts.ept_faults, counts.interrupts,
@@ -252,6 +274,7 @@ int main(int argc, char **argv)
 	if (result)
 		return fail(SANDBOX_EXIT_FAILED, "/proc/self/fd", strerror(-result));
 	own_fds[fd / 64] &= ~(1ull << fd % 64); /* closed by the loader */
+	open_report();
 	if (options.trace) {
 		sandbox.trace_fd = open_trace(options.trace_file);
 		if (sandbox.trace_fd < 0)
