@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The device without libdune: a guest of a few pages, for tests of the ABI and
+ * of what a hostile owner of /dev/dune can do. Tile 0 shows 1 GiB of the
+ * process, of which the first RAW_BYTES are mapped, readable, writable and
+ * executable; the guest's tables map it at 0.
+ */
+#ifndef DUNE_TESTS_RAW_H
+#define DUNE_TESTS_RAW_H
+
+#include <dune_abi.h>
+#include "harness.h"
+
+#define RAW_PML4 0x0000
+#define RAW_PDPT 0x1000
+#define RAW_PD 0x2000
+#define RAW_IDT 0x3000
+#define RAW_GDT 0x4000
+#define RAW_TSS 0x5000
+#define RAW_CODE 0x8000
+#define RAW_STACK 0x20000 /* its top */
+#define RAW_DATA 0x20000
+#define RAW_BYTES 0x40000
+
+struct raw {
+	int device, vcpu;
+	struct dune_run *run;
+	char *memory; /* what the guest sees at 0 */
+};
+
+/* Opens the device and keeps KVM's VMX on if there is a KVM; no vcpu yet. */
+void raw_open(struct raw *raw);
+/* … and also memory, tables and a vcpu that is ready to run at RAW_CODE. */
+void raw_create(struct raw *raw);
+/* A vcpu of the same vm, not yet with a state. */
+int raw_create_vcpu(struct raw *raw, struct dune_run **run);
+/* The state that raw_create() sets. */
+struct dune_state raw_state(const struct raw *raw);
+void raw_set_state(int vcpu, const struct dune_state *state);
+/* Copies code to RAW_CODE and lets the vcpu begin there with rdi and rsi. */
+void raw_load(struct raw *raw, const char *code, uint64_t rdi, uint64_t rsi);
+/* Runs until something else than DUNE_EXIT_INTR: the exit reason or -errno. */
+long raw_run(struct raw *raw);
+long raw_run_vcpu(int vcpu);
+/* The module's own counts. */
+uint64_t raw_stat(const struct raw *raw, enum dune_stat stat);
+
+/* Code for raw_load(), in raw_guest.S; each ends at raw_code_end. */
+extern const char raw_code_end[];
+extern const char raw_count[]; /* rbx++; vmcall; for ever */
+extern const char raw_spin[]; /* for ever */
+extern const char raw_read[]; /* of rdi, then vmcall; for ever */
+extern const char raw_write[]; /* of sil to rdi, then vmcall; for ever */
+extern const char raw_execute[]; /* the instruction that rdi points to, then vmcall */
+extern const char raw_undefined[]; /* ud2 */
+extern const char raw_ring3[]; /* vmcall after an iret to ring 3 */
+
+#endif

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* A page fault's handler learns the address and the kind of access. */
+#define _GNU_SOURCE
+#include "guest.h"
+#include "faults.h"
+
+#include <sys/mman.h>
+
+enum { PRESENT = 1, WRITE = 2, USER = 4, FETCH = 16 };
+
+static void check_fault(const volatile void *address, unsigned bits, unsigned mask)
+{
+	CHECK_EQ(probe_fault.address, (uintptr_t)address);
+	CHECK_EQ(probe_fault.error & mask, bits);
+}
+
+static void where_nothing_is_mapped(void)
+{
+	char *hole = map_pages(3, PROT_READ | PROT_WRITE);
+
+	CHECK_OK(munmap(hole, 3 * PAGE_BYTES));
+	enter_dune();
+	probe_init();
+	CHECK_EQ(probe_read(hole + 5), -1);
+	check_fault(hole + 5, 0, WRITE | USER | FETCH);
+	CHECK_EQ(probe_write(hole + 4097, 1), -1);
+	check_fault(hole + 4097, WRITE, WRITE | USER | FETCH);
+	CHECK_EQ(probe_call(hole + 8192), -1);
+	check_fault(hole + 8192, FETCH, WRITE | USER | FETCH);
+	CHECK_EQ(probe_fault.rip, (uintptr_t)hole + 8192);
+	CHECK_EQ(probe_read((void *)0xffff800000000000), -1);
+	check_fault((void *)0xffff800000000000, 0, WRITE | USER | FETCH);
+	CHECK_EQ(probe_read(NULL), -1);
+	check_fault(NULL, 0, WRITE | USER | FETCH);
+}
+
+static void where_the_process_may_not(void)
+{
+	volatile char *none = map_pages(1, PROT_NONE);
+	volatile char *read_only = map_pages(1, PROT_READ);
+	volatile char *data = map_pages(1, PROT_READ | PROT_WRITE);
+
+	enter_dune();
+	probe_init();
+	CHECK_EQ(probe_read(none), -1);
+	check_fault(none, 0, WRITE | FETCH);
+	CHECK_EQ(probe_read(read_only), 0);
+	CHECK_EQ(probe_write(read_only + 9, 1), -1);
+	check_fault(read_only + 9, WRITE, WRITE | FETCH);
+	*data = (char)0xc3;
+	CHECK_EQ(probe_call((void *)data), -1);
+	check_fault(data, FETCH, WRITE | FETCH);
+	CHECK_EQ(probe_write(data, 2), 0);
+}
+
+static void where_the_guest_tables_say_no(void)
+{
+	char *pages = map_pages(4, PROT_READ | PROT_WRITE | PROT_EXEC);
+
+	memset(pages, 0xc3, 4 * PAGE_BYTES);
+	enter_dune();
+	probe_init();
+	CHECK_EQ(dune_protect(pages + PAGE_BYTES, PAGE_BYTES, DUNE_PROT_READ), 0);
+	CHECK_EQ(dune_protect(pages + 2 * PAGE_BYTES, PAGE_BYTES, 0), 0);
+	CHECK_EQ(probe_write(pages + PAGE_BYTES - 1, 0xc3), 0);
+	CHECK_EQ(probe_call(pages), 0);
+	CHECK_EQ(probe_write(pages + PAGE_BYTES, 1), -1);
+	check_fault(pages + PAGE_BYTES, PRESENT | WRITE, PRESENT | WRITE | USER | FETCH);
+	CHECK_EQ(probe_call(pages + PAGE_BYTES), -1);
+	check_fault(pages + PAGE_BYTES, PRESENT | FETCH, PRESENT | WRITE | USER | FETCH);
+	CHECK_EQ(probe_read(pages + 2 * PAGE_BYTES), -1);
+	check_fault(pages + 2 * PAGE_BYTES, 0, PRESENT | WRITE | USER | FETCH);
+	CHECK_EQ(probe_write(pages + 3 * PAGE_BYTES, 0xc3), 0);
+	CHECK_EQ(dune_protect(pages, 4 * PAGE_BYTES,
+			      DUNE_PROT_READ | DUNE_PROT_WRITE | DUNE_PROT_EXEC),
+		 0);
+	CHECK_EQ(probe_write(pages + PAGE_BYTES, 0xc3), 0);
+	CHECK_EQ(probe_call(pages + PAGE_BYTES), 0);
+	CHECK_EQ(probe_read(pages + 2 * PAGE_BYTES), 0);
+}
+
+static void in_ring_3(void)
+{
+	struct dune_ring3_end end;
+	uint64_t value;
+	const struct {
+		const char *code;
+		uint64_t address, error, mask;
+	} rows[] = {
+		{ fault_read, 0x1008, USER, ~0ul },
+		{ fault_write, 0x1010, USER | WRITE, ~0ul },
+		{ fault_call, 0x2000, USER | FETCH, ~(uint64_t)PRESENT },
+		{ fault_read, (uintptr_t)&end, USER | PRESENT, ~(uint64_t)PRESENT },
+		{ fault_write, (uintptr_t)&end, USER | WRITE | PRESENT, ~(uint64_t)PRESENT },
+	};
+
+	enter_dune();
+	ring3_place(faults, faults_end);
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		CHECK_EQ(dune_ring3_call(ring3_at(rows[i].code), ring3_stack_top(), rows[i].address,
+					 0, 0, &value, &end),
+			 -EFAULT);
+		CHECK_EQ(end.vector, 14);
+		CHECK_EQ(end.address, rows[i].address);
+		CHECK_EQ(end.error & rows[i].mask & ~(uint64_t)PRESENT,
+			 rows[i].error & rows[i].mask & ~(uint64_t)PRESENT);
+	}
+	/* Ring 3 may not write code, nor run data. */
+	CHECK_EQ(dune_ring3_call(ring3_at(fault_write), ring3_stack_top(), ring3_at(faults), 0, 0,
+				 &value, &end),
+		 -EFAULT);
+	CHECK_EQ(end.address, ring3_at(faults));
+	CHECK_EQ(dune_ring3_call(ring3_at(fault_call), ring3_stack_top(), ring3_data(), 0, 0, &value,
+				 &end),
+		 -EFAULT);
+	CHECK_EQ(end.rip, ring3_data());
+}
+
+static void sets_dirty_and_accessed(void)
+{
+	char *page = map_pages(1, PROT_READ | PROT_WRITE);
+	volatile uint64_t *pte;
+
+	*page = 1;
+	enter_dune();
+	pte = dune_pte(page);
+	CHECK(pte);
+	CHECK(*pte & DUNE_PTE_PRESENT);
+	*pte &= ~(DUNE_PTE_ACCESSED | DUNE_PTE_DIRTY);
+	dune_invlpg(page);
+	CHECK_EQ(*(volatile char *)page, 1);
+	CHECK_EQ(*pte & (DUNE_PTE_ACCESSED | DUNE_PTE_DIRTY), DUNE_PTE_ACCESSED);
+	*(volatile char *)page = 2;
+	CHECK_EQ(*pte & (DUNE_PTE_ACCESSED | DUNE_PTE_DIRTY), DUNE_PTE_ACCESSED | DUNE_PTE_DIRTY);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		guest_test(where_nothing_is_mapped),	   guest_test(where_the_process_may_not),
+		guest_test(where_the_guest_tables_say_no), guest_test(in_ring_3),
+		guest_test(sets_dirty_and_accessed),
+	};
+
+	return run_guest_tests(tests);
+}

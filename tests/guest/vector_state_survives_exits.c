@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * x87, SSE, AVX and whatever else XSAVE covers survive hypercalls, EPT faults,
+ * preemption by a process that uses it too, and do not leak between rings.
+ */
+#define _GNU_SOURCE
+#include "guest.h"
+
+#include <cpuid.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+enum { AREA_BYTES = 16384, X87 = 0, SSE = 1, AVX = 2, OPMASK = 5, ZMM = 6, HI_ZMM = 7 };
+
+static uint8_t ours[AREA_BYTES] __attribute__((aligned(64)));
+static uint8_t mine[AREA_BYTES] __attribute__((aligned(64)));
+static uint8_t after[AREA_BYTES] __attribute__((aligned(64)));
+
+static const struct {
+	int component;
+	const char *name;
+} components[] = {
+	{ AVX, "ymm" }, { OPMASK, "opmask" }, { ZMM, "zmm, upper halves" }, { HI_ZMM, "zmm16-31" },
+};
+enum { NR_COMPONENTS = sizeof(components) / sizeof(components[0]) };
+
+static uint64_t enabled(void)
+{
+	uint32_t low, high;
+
+	__asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+	return ((uint64_t)high << 32 | low) & 0xe7;
+}
+
+/* Runs the instruction with the state from one area and stores it in another. */
+#define THROUGH(in, out, instruction, ...)                                                         \
+	do {                                                                                       \
+		uint64_t through_mask = enabled(), rax = through_mask, rcx = 0, rdx = 0;           \
+		__asm__ volatile("xsave64 (%[save])\n\t"                                           \
+				 "xrstor64 (%[from])\n\t" instruction "\n\t"                       \
+				 "mov %[mask], %%rax\n\txor %%edx, %%edx\n\t"                      \
+				 "xsave64 (%[to])\n\t"                                             \
+				 "xrstor64 (%[save])\n\t"                                          \
+				 : "+a"(rax), "+c"(rcx), "+d"(rdx)                                 \
+				 : [save] "r"(ours), [from] "r"(in), [to] "r"(out),                \
+				   [mask] "r"(through_mask), ##__VA_ARGS__                         \
+				 : "r11", "memory", "cc");                                         \
+	} while (0)
+
+static void fill(uint8_t *area, unsigned seed)
+{
+	uint64_t mask = enabled();
+
+	memset(area, 0, AREA_BYTES);
+	*(uint16_t *)area = 0x37f; /* x87 control word */
+	area[4] = 0xff; /* all eight registers are in use */
+	*(uint32_t *)(area + 24) = 0x1fa0; /* MXCSR, with the precision flag */
+	for (int i = 32; i < 416; i++)
+		area[i] = seed * 7 + i;
+	for (int i = 0; i < 8; i++) { /* 80 bits each, normal numbers */
+		area[32 + i * 16 + 7] |= 0x80;
+		area[32 + i * 16 + 9] = 0x40;
+		memset(area + 32 + i * 16 + 10, 0, 6);
+	}
+	for (int i = 0; i < NR_COMPONENTS; i++) {
+		uint32_t size, offset, flags, unused;
+
+		if (!(mask >> components[i].component & 1))
+			continue;
+		__cpuid_count(0xd, components[i].component, size, offset, flags, unused);
+		for (uint32_t byte = 0; byte < size; byte++)
+			area[offset + byte] = seed * 11 + byte * 3 + i;
+	}
+	*(uint64_t *)(area + 512) = mask; /* XSTATE_BV */
+}
+
+static void check_same(const uint8_t *before, const uint8_t *now)
+{
+	uint64_t mask = enabled();
+
+	CHECK_EQ(*(uint16_t *)now, *(const uint16_t *)before);
+	CHECK_EQ(*(uint32_t *)(now + 24), *(const uint32_t *)(before + 24));
+	for (int i = 0; i < 8; i++)
+		if (memcmp(before + 32 + i * 16, now + 32 + i * 16, 10))
+			FAIL("st%d changed", i);
+	for (int i = 0; i < 16; i++)
+		if (memcmp(before + 160 + i * 16, now + 160 + i * 16, 16))
+			FAIL("xmm%d changed", i);
+	for (int i = 0; i < NR_COMPONENTS; i++) {
+		uint32_t size, offset, flags, unused;
+
+		if (!(mask >> components[i].component & 1))
+			continue;
+		__cpuid_count(0xd, components[i].component, size, offset, flags, unused);
+		if (memcmp(before + offset, now + offset, size))
+			FAIL("%s changed", components[i].name);
+	}
+}
+
+static void survives_a_hypercall(void)
+{
+	enter_dune();
+	for (int i = 0; i < 20; i++) {
+		fill(mine, i);
+		THROUGH(mine, after, "mov $39, %%eax; syscall");
+		check_same(mine, after);
+	}
+}
+
+static void survives_an_ept_fault(void)
+{
+	char *pages;
+
+	enter_dune();
+	pages = map_pages(20, PROT_READ | PROT_WRITE);
+	for (int i = 0; i < 20; i++) {
+		fill(mine, i);
+		THROUGH(mine, after, "movb $1, (%[page])", [page] "r"(pages + i * PAGE_BYTES));
+		check_same(mine, after);
+	}
+}
+
+static void on_breakpoint(struct dune_frame *frame)
+{
+	volatile double x = frame->rip;
+
+	x = x * 1.5;
+	memset(after, (int)x, sizeof(after));
+}
+
+static void survives_a_handler_that_uses_it(void)
+{
+	enter_dune();
+	CHECK_EQ(dune_set_handler(3, on_breakpoint, DUNE_SAVE_FPU), 0);
+	fill(mine, 5);
+	THROUGH(mine, after, "int3");
+	check_same(mine, after);
+}
+
+/* Another process that never rests, with other values in all registers. */
+static pid_t start_competitor(void)
+{
+	pid_t child = harness_fork();
+
+	if (child)
+		return child;
+	fill(mine, 99);
+	for (;;)
+		THROUGH(mine, after, "nop");
+}
+
+static void survives_preemption(void)
+{
+	pid_t competitor = start_competitor();
+
+	enter_dune();
+	for (int i = 0; i < 4; i++) {
+		fill(mine, i);
+		THROUGH(mine, after, "mov $8000000, %%ecx; 1: dec %%ecx; jnz 1b");
+		check_same(mine, after);
+	}
+	kill(competitor, SIGKILL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		guest_test(survives_a_hypercall),
+		guest_test(survives_an_ept_fault),
+		guest_test(survives_a_handler_that_uses_it),
+		guest_test(survives_preemption),
+	};
+
+	return run_guest_tests(tests);
+}
