@@ -57,20 +57,24 @@ static void close_the_vcpu_first(void)
 	still_works();
 }
 
-static void nothing(int signal)
+static volatile sig_atomic_t stop;
+
+static void stop_running(int signal)
 {
 	(void)signal;
+	stop = 1;
 }
 
 static void *run_for_ever(void *unused)
 {
-	lseek(raw.vcpu, 0, SEEK_SET);
+	while (lseek(raw.vcpu, 0, SEEK_SET) == DUNE_EXIT_INTR && !stop)
+		;
 	return unused;
 }
 
 static pthread_t start_runner(void)
 {
-	struct sigaction action = { .sa_handler = nothing };
+	struct sigaction action = { .sa_handler = stop_running };
 	pthread_t runner;
 
 	CHECK_OK(sigaction(SIGUSR1, &action, NULL));

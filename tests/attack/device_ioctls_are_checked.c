@@ -191,11 +191,16 @@ static void tiles_are_checked(void)
 	tile.flags = DUNE_TILE_CLEAR;
 	CHECK_ERRNO(ioctl(raw.device, DUNE_SET_TILE, &tile), EINVAL);
 	tile.hva = 0;
-	CHECK_OK(ioctl(raw.device, DUNE_SET_TILE, &tile)); /* nothing to clear is fine */
-	tile.tile = caps.nr_tiles - 1;
+	CHECK_ERRNO(ioctl(raw.device, DUNE_SET_TILE, &tile), ENOENT); /* nothing to clear */
 	tile.flags = 0;
+	tile.hva = 1ull << 40;
+	CHECK_ERRNO(ioctl(raw.device, DUNE_SET_TILE, &tile), EFAULT); /* nothing to show */
+	tile.hva = (uintptr_t)&tile & -1ull << 30;
+	tile.tile = caps.nr_tiles - 1;
 	CHECK_OK(ioctl(raw.device, DUNE_SET_TILE, &tile));
-	CHECK_OK(ioctl(raw.device, DUNE_SET_TILE, &tile));
+	CHECK_ERRNO(ioctl(raw.device, DUNE_SET_TILE, &tile), EEXIST); /* the tile */
+	tile.tile--;
+	CHECK_ERRNO(ioctl(raw.device, DUNE_SET_TILE, &tile), EEXIST); /* the piece */
 }
 
 static void only_kvm_can_be_held(void)

@@ -113,26 +113,33 @@ static void a_cleared_tile_is_gone_at_once(void)
 	CHECK_EQ(raw.run->gpr[DUNE_RBX], 2);
 }
 
-static void a_tile_of_kernel_or_nothing_is_nothing(void)
+static void a_tile_shows_no_more_than_is_mapped(void)
 {
-	struct dune_tile tile = { .tile = 1, .hva = 0x7f00ull << 30 };
+	struct dune_tile tile = { .tile = 1 };
 	uint64_t *pd;
+	void *page = mmap((void *)(1ull << 40), 4096, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
 
+	CHECK(page == (void *)(1ull << 40));
 	raw_create(&raw);
 	pd = (uint64_t *)(raw.memory + RAW_PD);
 	pd[1] = 1ull << 30 | 0x87;
-	tile.hva = 1ull << 40; /* nothing is mapped there */
+	tile.hva = 1ull << 40;
 	CHECK_OK(ioctl(raw.device, DUNE_SET_TILE, &tile));
-	raw_load(&raw, raw_write, 2 << 20, 0);
+	access_works(raw_write, 2 << 20);
+	raw_load(&raw, raw_write, (2 << 20) + 4096, 0);
 	CHECK_EQ(raw_run(&raw), DUNE_EXIT_MEMORY);
 	CHECK(!(raw.run->memory_access & DUNE_ACCESS_NO_TILE));
-	CHECK_EQ(raw.run->memory_hva, 1ull << 40);
-	/* The last one below the kernel's half. */
-	tile.hva = (1ull << 47) - (1ull << 30);
-	CHECK_OK(ioctl(raw.device, DUNE_SET_TILE, &tile));
-	pd[2] = (1ull << 30 | 0x3fe00000) | 0x87;
-	raw_load(&raw, raw_read, (4 << 20) + 0x1ff000, 0);
+	CHECK_EQ(raw.run->memory_hva, (1ull << 40) + 4096);
+	CHECK_OK(munmap(page, 4096));
+	raw_load(&raw, raw_write, 2 << 20, 0);
 	CHECK_EQ(raw_run(&raw), DUNE_EXIT_MEMORY);
+	CHECK_EQ(raw.run->memory_hva, 1ull << 40);
+	tile.flags = DUNE_TILE_CLEAR;
+	tile.hva = 0;
+	CHECK_OK(ioctl(raw.device, DUNE_SET_TILE, &tile));
+	CHECK_EQ(raw_run(&raw), DUNE_EXIT_MEMORY);
+	CHECK(raw.run->memory_access & DUNE_ACCESS_NO_TILE);
 }
 
 static void a_triple_fault_is_an_exit(void)
@@ -210,7 +217,7 @@ int main(void)
 		guest_test(without_a_tile_there_is_nothing),
 		guest_test(beyond_the_tiles_there_is_nothing),
 		guest_test(a_cleared_tile_is_gone_at_once),
-		guest_test(a_tile_of_kernel_or_nothing_is_nothing),
+		guest_test(a_tile_shows_no_more_than_is_mapped),
 		guest_test(a_triple_fault_is_an_exit),
 		guest_test(a_hypercall_from_ring_3_is_not_one),
 		guest_test(only_exceptions_can_be_injected),

@@ -61,7 +61,7 @@ struct dune_state raw_state(const struct raw *raw)
 		.groups = DUNE_STATE_ALL,
 		.gpr[DUNE_RSP] = RAW_STACK,
 		.rip = RAW_CODE,
-		.rflags = 2,
+		.rflags = 0x202,
 		.cs = DUNE_SEL_CODE0,
 		.ss = DUNE_SEL_DATA0,
 		.cr0 = 0x80000033, /* PG NE ET MP PE */

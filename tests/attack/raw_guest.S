@@ -36,7 +36,7 @@
 	mov	%rsp, %rax
 	pushq	$0x2b
 	pushq	%rax
-	pushq	$2
+	pushq	$0x202
 	pushq	$0x33
 	lea	1f(%rip), %rax
 	pushq	%rax
