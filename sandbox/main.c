@@ -155,7 +155,9 @@ static void clear_vector_state(void)
 	__asm__ volatile("xrstor64 %0" : : "m"(state), "a"(all_but_pkru), "d"(0u) : "memory");
 }
 
-static int run(struct sandbox_program *program, struct dune_ring3_end *end)
+/* fds: what was open at first, and is the program's to use. */
+static int run(struct sandbox_program *program, const uint64_t fds[SANDBOX_FD_WORDS],
+	       struct dune_ring3_end *end)
 {
 	const struct dune_frame start = {
 		.rip = program->entry,
@@ -166,7 +168,10 @@ static int run(struct sandbox_program *program, struct dune_ring3_end *end)
 
 	if (result)
 		return fail(SANDBOX_EXIT_FAILED, "cannot enter Dune", why_not(result));
-	result = dune_set_syscall_handler(handle_syscall, DUNE_SAVE_FPU);
+	/* Only now are all of them open: the thread's vcpu came with dune_enter(). */
+	result = sandbox_fds_hide_new(&sandbox, fds);
+	if (!result)
+		result = dune_set_syscall_handler(handle_syscall, DUNE_SAVE_FPU);
 	if (!result) {
 		clear_vector_state();
 		result = dune_ring3_run(&start, end);
@@ -289,12 +294,9 @@ int main(int argc, char **argv)
 				      environ);
 	if (result)
 		return result;
-	result = sandbox_fds_hide_new(&sandbox, own_fds);
-	if (result)
-		return fail(SANDBOX_EXIT_FAILED, "/proc/self/fd", strerror(-result));
 	prctl(PR_SET_NAME, basename(strdupa(sandbox.program.path)), 0, 0, 0);
 
-	result = run(&sandbox.program, &end);
+	result = run(&sandbox.program, own_fds, &end);
 	if (result)
 		return result;
 	if (end.vector != DUNE_VECTOR_SYSCALL)
