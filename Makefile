@@ -33,7 +33,7 @@ CFLAGS  ?= -std=gnu11 -O2 -g -Wall -Wextra
 # The headers of the machine's kernel; on the native machine, those of the running kernel.
 KDIR    ?= $(if $(filter native,$(MACHINE)),/lib/modules/$(shell uname -r)/build,$(CACHE)/kernel/$(KERNEL)/build)
 
-export BUILD CACHE MACHINE KERNEL CPUS TEST CC AR CFLAGS
+export BUILD CACHE MACHINE KERNEL CPUS TEST CMD CC AR CFLAGS
 export DUNE_CACHE := $(CACHE)
 
 # Build in parallel unless told otherwise.
@@ -41,23 +41,25 @@ ifeq ($(filter -j% --jobserver%,$(MAKEFLAGS)),)
 MAKEFLAGS += -j$(shell nproc)
 endif
 MAKEFLAGS += --no-print-directory
+# V=1 shows the commands of the build.
+silent := $(if $(V),,-s)
 
 parts := $(patsubst %/Makefile,%,$(wildcard $(addsuffix /Makefile,kern libdune sandbox samples tests)))
 user  := $(filter-out kern libdune,$(parts))
+# What is used, without what tests it.
+wares := $(filter-out tests,$(parts))
 
-.PHONY: all user help demo check bench run shell clean distclean format install-deps kernel $(parts)
+.PHONY: all help demo check bench run shell clean distclean format install-deps kernel $(parts)
 .DEFAULT_GOAL := all
 
 all: $(parts)
 
-user: $(filter-out kern,$(parts))
-
 $(filter-out kern,$(parts)): | install-deps
-	$(MAKE) -C $@ BUILD=$(BUILD)
+	@$(MAKE) $(silent) -C $@ BUILD=$(BUILD)
 
 # Modules for a kernel of a later Debian are built with that Debian's compiler.
 kern: | install-deps
-	$(if $(filter native,$(MACHINE)),,tests/machine/build-in $(KERNEL)) $(MAKE) -C $@ BUILD=$(BUILD) KDIR=$(KDIR)
+	@$(if $(filter native,$(MACHINE)),,tests/machine/build-in $(KERNEL)) $(MAKE) $(silent) -C $@ BUILD=$(BUILD) KDIR=$(KDIR)
 
 $(if $(filter kern,$(parts)),kern: | kernel)
 $(if $(filter libdune,$(parts)),$(user): libdune)
@@ -70,7 +72,7 @@ ifneq ($(MACHINE),native)
 	@tests/machine/kernel $(KERNEL)
 endif
 
-demo: all kernel
+demo: $(wares) kernel
 	@tests/machine/demo
 
 check: all kernel
@@ -79,11 +81,11 @@ check: all kernel
 bench: all kernel
 	@tests/machine/run -- sh -c 'for b in $$DUNE_ROOT/tests/bench/*; do "$$b" $(ARGS) || exit; done'
 
-run: all kernel
+run: $(wares) kernel
 	@tests/machine/run -- dune-sandbox $(CMD)
 
-shell: all kernel
-	@tests/machine/run -- sh -c '$(CMD)'
+shell: $(wares) kernel
+	@tests/machine/run -- sh -c "$$CMD"
 
 format:
 	clang-format -i $$(git ls-files '*.c' '*.h')
@@ -109,4 +111,5 @@ help:
 	@echo 'KERNEL=6.1        Linux in the machine: 6.1, 6.12 or 7.2'
 	@echo 'CPUS=1|2          CPUs of the machine; unset, check uses both'
 	@echo 'TEST=name         check: only the test program of this name'
+	@echo 'V=1               show the commands of the build'
 	@echo 'DUNE_CACHE=dir    where kernels are kept ($(CACHE))'
