@@ -45,13 +45,7 @@ static void table_free(struct dune_ept *ept, u64 *table, int level)
 	ept->nr_pages--;
 }
 
-/* Pages taken before ept->lock, since what is allocated there may sleep. */
-struct table_reserve {
-	u64 *page[EPT_ROOT_LEVEL - 1];
-	int nr;
-};
-
-static int reserve_fill(struct table_reserve *reserve, int nr)
+static int reserve_fill(struct dune_ept_reserve *reserve, int nr)
 {
 	while (reserve->nr < nr) {
 		u64 *page = table_alloc();
@@ -63,19 +57,13 @@ static int reserve_fill(struct table_reserve *reserve, int nr)
 	return 0;
 }
 
-static void reserve_free(struct table_reserve *reserve)
-{
-	while (reserve->nr)
-		free_page((unsigned long)reserve->page[--reserve->nr]);
-}
-
 /*
  * The entry of @gpa at @level, with tables built from @reserve on the way; or,
  * where a leaf is in the way or the reserve is at its end (always, if NULL),
  * the entry where that is. *found is the level of what is returned. Under lock.
  */
 static u64 *entry_find(struct dune_ept *ept, u64 gpa, int level, int *found,
-		       struct table_reserve *reserve)
+		       struct dune_ept_reserve *reserve)
 {
 	u64 *table = ept->root;
 	int l;
@@ -306,17 +294,18 @@ struct replaced {
 };
 
 /*
- * Installs @leaf for @gpa at its own level. Returns 0, or how many tables the
- * reserve lacks. Under lock.
+ * Installs the fault's leaf at its own level. Returns 0, or how many tables
+ * the reserve lacks. Under lock.
  */
-static int leaf_install(struct dune_ept *ept, u64 gpa,
-			const struct host_leaf *leaf,
-			struct table_reserve *reserve, struct replaced *replaced)
+static int leaf_install(struct dune_ept *ept, struct dune_ept_fault *fault,
+			struct replaced *replaced)
 {
+	const struct host_leaf *leaf = &fault->leaf;
 	u64 *entry, old, new;
 	int level;
 
-	entry = entry_find(ept, gpa, leaf->level, &level, reserve);
+	entry = entry_find(ept, fault->gpa, leaf->level, &level,
+			   &fault->reserve);
 	if (unlikely(level > leaf->level)) {
 		if (!ept_entry_present(*entry))
 			return level - leaf->level;
@@ -381,11 +370,10 @@ static void leaf_limit(struct host_leaf *leaf, u32 access, u64 hva)
 }
 
 /* One try: 0 done, -EAGAIN the notifier raced, or what the walk says. */
-static int fault_try(struct dune_ept *ept, struct dune_ept_fault *fault,
-		     struct table_reserve *reserve)
+static int fault_try(struct dune_ept *ept, struct dune_ept_fault *fault)
 {
-	struct replaced replaced = {};
-	struct host_leaf leaf;
+	struct host_leaf *leaf = &fault->leaf;
+	struct replaced replaced;
 	unsigned long seq;
 	int err, missing;
 
@@ -396,12 +384,12 @@ static int fault_try(struct dune_ept *ept, struct dune_ept_fault *fault,
 	seq = READ_ONCE(ept->invalidate_seq);
 	smp_rmb(); /* pairs with the lock around its change */
 
-	err = host_walk(ept->mm, fault->hva, &leaf);
+	err = host_walk(ept->mm, fault->hva, leaf);
 	if (err)
 		return err;
-	if ((leaf.rwx & fault->access) != fault->access)
+	if ((leaf->rwx & fault->access) != fault->access)
 		return -EFAULT;
-	leaf_limit(&leaf, fault->access, fault->hva);
+	leaf_limit(leaf, fault->access, fault->hva);
 
 	spin_lock(&ept->lock);
 	if (unlikely(leaf_outdated(ept, seq, fault->hva) ||
@@ -409,13 +397,14 @@ static int fault_try(struct dune_ept *ept, struct dune_ept_fault *fault,
 		spin_unlock(&ept->lock);
 		return -EAGAIN;
 	}
-	missing = leaf_install(ept, fault->gpa, &leaf, reserve, &replaced);
+	replaced = (struct replaced){};
+	missing = leaf_install(ept, fault, &replaced);
 	spin_unlock(&ept->lock);
 
 	if (unlikely(replaced.cached || replaced.table))
 		replaced_finish(ept, &replaced);
 	if (unlikely(missing))
-		return reserve_fill(reserve, missing) ?: -EAGAIN;
+		return reserve_fill(&fault->reserve, missing) ?: -EAGAIN;
 	return 0;
 }
 
@@ -430,11 +419,12 @@ static int fault_try(struct dune_ept *ept, struct dune_ept_fault *fault,
  */
 int dune_ept_handle_fault(struct dune_ept *ept, struct dune_ept_fault *fault)
 {
-	struct table_reserve reserve = {};
 	int err;
 
 	for (;;) {
-		err = fault_try(ept, fault, &reserve);
+		err = fault_try(ept, fault);
+		if (likely(!err))
+			break;
 		if (err == -EFAULT) {
 			/* Not there, or not with these rights: ask the host. */
 			err = host_touch(fault->hva, fault->access);
@@ -450,9 +440,16 @@ int dune_ept_handle_fault(struct dune_ept *ept, struct dune_ept_fault *fault)
 		}
 		cond_resched();
 	}
-	reserve_free(&reserve);
 	trace_dune_ept_fault(fault->gpa, fault->hva, fault->access, err);
 	return err;
+}
+
+void dune_ept_exit_fault(struct dune_ept_fault *fault)
+{
+	struct dune_ept_reserve *reserve = &fault->reserve;
+
+	while (reserve->nr)
+		free_page((unsigned long)reserve->page[--reserve->nr]);
 }
 
 /* ---- Tiles -------------------------------------------------------------- */

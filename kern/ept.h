@@ -13,6 +13,8 @@
 #include <linux/spinlock.h>
 #include <linux/xarray.h>
 
+#include "host_walk.h"
+
 /*
  * Who may hold translations in a CPU's TLB right now: one in each vcpu. cpu is
  * set, with a full barrier, before the generation is read and the guest
@@ -44,11 +46,21 @@ struct dune_ept {
 	struct cpumask kick_mask; /* under users_lock */
 };
 
-/* An access to make possible: in from the exit, hva out. */
+/* Pages taken before ept->lock, since what is allocated there may sleep. */
+struct dune_ept_reserve {
+	u64 *page[3]; /* one for each level below the root */
+	int nr;
+};
+
+/* An access to make possible: in from the exit, hva out. One in each vcpu. */
 struct dune_ept_fault {
 	u64 gpa;
 	u64 hva; /* ~0 if no tile has the gpa */
 	u32 access; /* VMX_EPT_{READABLE,WRITABLE,EXECUTABLE}_MASK */
+
+	/* ept.c's own: what the host's tables say, and pages for ours. */
+	struct host_leaf leaf;
+	struct dune_ept_reserve reserve;
 };
 
 int dune_ept_init(struct dune_ept *ept, struct mm_struct *mm);
@@ -58,6 +70,7 @@ int dune_ept_set_tile(struct dune_ept *ept, u32 tile, u64 hva);
 int dune_ept_clear_tile(struct dune_ept *ept, u32 tile);
 
 int dune_ept_handle_fault(struct dune_ept *ept, struct dune_ept_fault *fault);
+void dune_ept_exit_fault(struct dune_ept_fault *fault);
 
 /* For the notifier: hva ranges, end exclusive. */
 void dune_ept_invalidate_begin(struct dune_ept *ept, unsigned long start,

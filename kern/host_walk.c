@@ -10,6 +10,7 @@
 #include <linux/sched/signal.h>
 #include <linux/uaccess.h>
 #include <asm/asm.h>
+#include <asm/mmu_context.h>
 #include <asm/msr.h>
 #include <asm/vmx.h>
 
@@ -96,19 +97,31 @@ static int walk_irqs_off(struct mm_struct *mm, unsigned long hva,
  * @hva: a user address
  * @leaf: filled in
  *
- * Context: any. Interrupts are off while the tables are read, which keeps them
- * from being freed, as it does for get_user_pages_fast().
+ * Context: interrupts on. They are off while the tables are read, which keeps
+ * those from being freed, as it does for get_user_pages_fast().
  * Return: 0, or -EFAULT if nothing is present there.
  */
 int host_walk(struct mm_struct *mm, unsigned long hva, struct host_leaf *leaf)
 {
-	unsigned long flags;
 	int err;
 
-	local_irq_save(flags);
+	local_irq_disable();
 	err = walk_irqs_off(mm, hva, leaf);
-	local_irq_restore(flags);
+	local_irq_enable();
 	return err;
+}
+
+static bool access_allowed(struct vm_area_struct *vma, u32 access)
+{
+	bool write = access & VMX_EPT_WRITABLE_MASK;
+	bool execute = access & VMX_EPT_EXECUTABLE_MASK;
+
+	if (write && !(vma->vm_flags & VM_WRITE))
+		return false;
+	if (execute && !(vma->vm_flags & VM_EXEC))
+		return false;
+	return (vma->vm_flags & (VM_READ | VM_WRITE | VM_EXEC)) &&
+	       arch_vma_access_permitted(vma, write, execute, false);
 }
 
 /* An atomic OR with 0: the access of a write, and no other effect. */
@@ -135,14 +148,50 @@ static int touch_read(u8 __user *address)
 	return get_user(value, address);
 }
 
+/*
+ * The fault without the exception: most of them need no more. False: what it
+ * means is for the host's own fault path to say.
+ */
+static bool fault_directly(unsigned long hva, u32 access)
+{
+	unsigned int flags = FAULT_FLAG_DEFAULT;
+	struct mm_struct *mm = current->mm;
+	struct vm_area_struct *vma;
+	vm_fault_t result;
+
+	if (access & VMX_EPT_WRITABLE_MASK)
+		flags |= FAULT_FLAG_WRITE;
+	if (access & VMX_EPT_EXECUTABLE_MASK)
+		flags |= FAULT_FLAG_INSTRUCTION;
+
+	for (;;) {
+		mmap_read_lock(mm);
+		vma = find_vma(mm, hva);
+		if (!vma || hva < vma->vm_start || !access_allowed(vma, access)) {
+			mmap_read_unlock(mm);
+			return false;
+		}
+		result = handle_mm_fault(vma, hva, flags, NULL);
+		if (result & VM_FAULT_COMPLETED)
+			return true;
+		if (!(result & VM_FAULT_RETRY))
+			break;
+		if (signal_pending(current))
+			return true; /* the caller looks at that, too */
+		flags |= FAULT_FLAG_TRIED;
+	}
+	mmap_read_unlock(mm);
+	return !(result & VM_FAULT_ERROR);
+}
+
 /**
  * host_touch - make the access that the guest tried, on its behalf
  * @hva: where
  * @access: VMX_EPT_*_MASK
  *
- * A real access goes through the host's own fault path, and so means what it
- * would mean for the process itself: stack growth, copy-on-write,
- * userfaultfd, protection keys.
+ * Where the short way does not do, a real access goes through the host's own
+ * fault path, and so means what it would mean for the process itself: stack
+ * growth, userfaultfd, protection keys, and whatever comes next.
  *
  * Context: a thread of that mm; may sleep.
  * Return: 0; -EINTR: a signal came first; -EFAULT: the process may not.
@@ -152,6 +201,8 @@ int host_touch(unsigned long hva, u32 access)
 	u8 __user *address = (u8 __user *)hva;
 	int err;
 
+	if (likely(fault_directly(hva, access)))
+		return 0;
 	if (access & VMX_EPT_WRITABLE_MASK)
 		err = touch_write(address);
 	else

@@ -41,6 +41,7 @@ static void arrive_on_cpu(struct dune_vcpu *vcpu)
 
 	dune_vmcs_setup_host_cpu();
 	native_store_gdt(&vcpu->host.gdt);
+	vcpu->host.lstar = cpu_read_msr(MSR_LSTAR);
 	memcpy(&vcpu->run->gdt[DUNE_GDT_CPU],
 	       &get_cpu_gdt_ro(cpu)[GDT_ENTRY_CPUNODE], sizeof(u64));
 	WRITE_ONCE(vcpu->run->cpu, cpu);
@@ -87,9 +88,10 @@ static __always_inline bool still_loaded(struct dune_vcpu *vcpu)
 {
 	int cpu = smp_processor_id();
 
-	return vcpu->host_cpu == cpu && vcpu->vmcs.cpu == cpu &&
-	       vcpu->host.cr4 == cpu_read_cr4() &&
-	       vmx_vmptrst() == vcpu->vmcs.pa;
+	if (vcpu->host_cpu != cpu || vcpu->host.cr4 != cpu_read_cr4())
+		return false;
+	vmx_vmptrst(&vcpu->host.displaced);
+	return vcpu->host.displaced == vcpu->vmcs.pa;
 }
 
 /* The long way: as dune_vcpu_load_vmcs(), and this CPU is made the host's. */
@@ -101,6 +103,12 @@ static int load_here(struct dune_vcpu *vcpu)
 	err = dune_vcpu_load_vmcs(vcpu);
 	if (err)
 		return err;
+	/*
+	 * With work pending the caller goes back at once, and what is read here
+	 * might be KVM's guest's: LSTAR.
+	 */
+	if (compat_thread_flags() & WORK_FLAGS)
+		return 0;
 	if (vcpu->host_cpu != smp_processor_id())
 		arrive_on_cpu(vcpu);
 	cr4 = cpu_read_cr4();
@@ -111,24 +119,11 @@ static int load_here(struct dune_vcpu *vcpu)
 	return 0;
 }
 
-/*
- * LSTAR is the same on all CPUs and never changes, but KVM may leave its
- * guest's in the MSR: read it when the thread's flags say that it has not.
- */
-static u64 host_lstar(void)
-{
-	static u64 lstar;
-
-	if (unlikely(!lstar))
-		lstar = cpu_read_msr(MSR_LSTAR);
-	return lstar;
-}
-
 static __always_inline void host_save(struct dune_vcpu *vcpu)
 {
 	struct dune_host *host = &vcpu->host;
 	u64 value;
-	u16 ds, es, fs, gs, ldt;
+	unsigned int ds, es, fs, gs, ldt;
 
 	/* The VMCS's copy of what the exit restores. */
 	value = cpu_read_cr3();
@@ -147,7 +142,7 @@ static __always_inline void host_save(struct dune_vcpu *vcpu)
 	savesegment(es, es);
 	savesegment(fs, fs);
 	savesegment(gs, gs);
-	store_ldt(ldt);
+	asm volatile("sldt %0" : "=r"(ldt));
 	host->has_segments = ds | es | fs | gs | ldt;
 	if (unlikely(host->has_segments)) {
 		host->ds = ds;
@@ -156,7 +151,7 @@ static __always_inline void host_save(struct dune_vcpu *vcpu)
 		host->gs = gs;
 		host->ldt = ldt;
 	}
-	host->debugctl = cpu_read_msr(MSR_IA32_DEBUGCTLMSR);
+	host->debugctl = cpu_read_msr(MSR_IA32_DEBUGCTLMSR); /* 32 bits in use */
 	host->inactive_gs_base = cpu_read_inactive_gs_base();
 }
 
@@ -190,9 +185,9 @@ static __always_inline void host_restore(struct dune_vcpu *vcpu)
 		host_reload_segments(host);
 }
 
-static bool uses_debug_registers(struct dune_vcpu *vcpu)
+static __always_inline bool uses_debug_registers(u64 dr7)
 {
-	return vcpu->dr7 & 0xff; /* any of the four enabled */
+	return dr7 & 0xff; /* any of the four enabled */
 }
 
 static void debug_registers_load(struct dune_vcpu *vcpu)
@@ -223,12 +218,11 @@ static __always_inline void guest_load(struct dune_vcpu *vcpu)
 {
 	if (unlikely(vcpu->kernel_gs_base != vcpu->host.inactive_gs_base))
 		cpu_write_inactive_gs_base(vcpu->kernel_gs_base);
-	if (likely(vcpu->lstar != host_lstar()))
+	if (likely(vcpu->lstar != vcpu->host.lstar))
 		cpu_write_msr(MSR_LSTAR, vcpu->lstar);
 	if (unlikely(cpu_read_cr2() != vcpu->cr2))
 		cpu_write_cr2(vcpu->cr2);
-	vcpu->host.has_debug = uses_debug_registers(vcpu);
-	if (unlikely(vcpu->host.has_debug))
+	if (unlikely(uses_debug_registers(vcpu->host.dr7 = vcpu->dr7)))
 		debug_registers_load(vcpu);
 	if (unlikely(vcpu->event.info)) {
 		vmcs_write32(VM_ENTRY_INTR_INFO_FIELD, vcpu->event.info);
@@ -241,12 +235,12 @@ static __always_inline void guest_load(struct dune_vcpu *vcpu)
 static __always_inline void guest_put(struct dune_vcpu *vcpu)
 {
 	vcpu->cr2 = cpu_read_cr2();
-	if (unlikely(vcpu->host.has_debug))
+	if (unlikely(uses_debug_registers(vcpu->host.dr7)))
 		debug_registers_put(vcpu);
-	if (likely(vcpu->lstar != host_lstar())) {
+	if (likely(vcpu->lstar != vcpu->host.lstar)) {
 		/* One at entry, too, unless the guest has set it since. */
 		vcpu->stats[DUNE_STAT_MSR_WRITES] += 2;
-		cpu_write_msr(MSR_LSTAR, host_lstar());
+		cpu_write_msr(MSR_LSTAR, vcpu->host.lstar);
 	}
 	vcpu->kernel_gs_base = cpu_read_inactive_gs_base();
 	if (unlikely(vcpu->kernel_gs_base != vcpu->host.inactive_gs_base))
@@ -254,6 +248,13 @@ static __always_inline void guest_put(struct dune_vcpu *vcpu)
 }
 
 /* ---- Entering ----------------------------------------------------------- */
+
+static noinline void tlb_flush(struct dune_vcpu *vcpu, u64 generation)
+{
+	vcpu->ept_generation = generation;
+	vcpu->stats[DUNE_STAT_TLB_FLUSHES]++;
+	vmx_invept(VMX_EPT_EXTENT_CONTEXT, vcpu->vm->ept.eptp);
+}
 
 /*
  * From here on dune_ept_flush() sees this CPU as one to kick: whatever it
@@ -267,11 +268,8 @@ static __always_inline void tlb_begin(struct dune_vcpu *vcpu)
 	WRITE_ONCE(vcpu->ept_user.cpu, vcpu->host_cpu);
 	smp_mb(); /* pairs with the one in dune_ept_flush() */
 	generation = atomic64_read(&vcpu->vm->ept.generation);
-	if (unlikely(vcpu->ept_generation != generation)) {
-		vcpu->ept_generation = generation;
-		vcpu->stats[DUNE_STAT_TLB_FLUSHES]++;
-		vmx_invept(VMX_EPT_EXTENT_CONTEXT, vcpu->vm->ept.eptp);
-	}
+	if (unlikely(vcpu->ept_generation != generation))
+		tlb_flush(vcpu, generation);
 }
 
 static __always_inline void tlb_end(struct dune_vcpu *vcpu)
@@ -296,8 +294,9 @@ static int enter_once(struct dune_vcpu *vcpu)
 	int action;
 
 	local_irq_disable();
-	vcpu->host.displaced = VMX_NO_VMCS;
-	if (unlikely(!still_loaded(vcpu))) {
+	if (likely(still_loaded(vcpu))) {
+		vcpu->host.displaced = VMX_NO_VMCS;
+	} else {
 		local_irq_enable();
 		action = load_here(vcpu);
 		if (action)
@@ -314,7 +313,6 @@ static int enter_once(struct dune_vcpu *vcpu)
 	host_save(vcpu);
 	guest_load(vcpu);
 	tlb_begin(vcpu);
-	current->flags |= PF_VCPU; /* a tick counts as guest time */
 	mitigate_before_section();
 
 	do {
@@ -338,6 +336,12 @@ static int enter_once(struct dune_vcpu *vcpu)
 	__this_cpu_write(dune_vmcs_accesses, 0);
 	dune_vmcs_put(vcpu->host.displaced);
 
+	if (action != ACTION_INTERRUPT) {
+		local_irq_enable();
+		return action;
+	}
+	/* The interrupt is taken in between: a tick counts as guest time. */
+	current->flags |= PF_VCPU;
 	local_irq_enable();
 	current->flags &= ~PF_VCPU;
 	return action;

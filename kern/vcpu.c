@@ -31,6 +31,7 @@ static void vcpu_destroy(struct dune_vcpu *vcpu)
 
 	dune_ept_del_user(&vm->ept, &vcpu->ept_user);
 	dune_vm_retire_vcpu_stats(vm, vcpu->stats);
+	dune_ept_exit_fault(&vcpu->fault);
 	dune_vmcs_exit(&vcpu->vmcs);
 	if (vcpu->vpid)
 		ida_free(&vpids, vcpu->vpid);
@@ -50,7 +51,7 @@ static int vcpu_release(struct inode *inode, struct file *file)
 /* The cheap way in: no argument to copy, no number to look up. */
 static loff_t vcpu_llseek(struct file *file, loff_t offset, int whence)
 {
-	if (unlikely(offset || whence != SEEK_SET))
+	if (unlikely(offset | whence))
 		return -EINVAL;
 	return dune_vcpu_run(file->private_data);
 }

@@ -26,16 +26,17 @@ struct dune_event {
 /* The host's side. What the VMCS holds of it is written when it differs. */
 struct dune_host {
 	u64 rsp, cr3, cr4, fs_base; /* as in the VMCS */
+	u64 lstar; /* the same on all CPUs, and never changed by Linux */
 	struct desc_ptr gdt;
 
 	/* What an exit does not restore; valid from load to put. */
 	u64 displaced; /* VMCS, or VMX_NO_VMCS */
 	u64 inactive_gs_base;
-	u64 debugctl;
+	u32 debugctl;
 	bool has_segments; /* any of these is not null */
 	u16 ds, es, fs, gs, ldt;
-	bool has_debug; /* the guest's debug registers are loaded */
-	unsigned long dr[4]; /* meanwhile */
+	u64 dr7; /* the guest's, at entry: whether dr[] was saved */
+	unsigned long dr[4];
 };
 
 struct dune_vcpu {

@@ -91,7 +91,7 @@ int dune_vmcs_load(struct dune_vmcs *vmcs, u64 *displaced)
 	}
 
 	*displaced = VMX_NO_VMCS;
-	found = vmx_vmptrst();
+	vmx_vmptrst(&found);
 	if (likely(found == vmcs->pa))
 		return 0;
 	if (found != this_cpu_read(vmcs_left))

@@ -44,12 +44,9 @@ static __always_inline bool vmx_vmptrld(u64 vmcs_pa)
 	return failed;
 }
 
-static __always_inline u64 vmx_vmptrst(void)
+static __always_inline void vmx_vmptrst(u64 *vmcs_pa)
 {
-	u64 vmcs_pa;
-
-	asm volatile("vmptrst %0" : "=m"(vmcs_pa) : : "cc", "memory");
-	return vmcs_pa;
+	asm volatile("vmptrst %0" : "=m"(*vmcs_pa) : : "cc", "memory");
 }
 
 static __always_inline bool vmx_invept(u64 type, u64 eptp)
