@@ -35,7 +35,7 @@
 /* ---- Loading and putting back ------------------------------------------- */
 
 /* First entry on this CPU, or after another. */
-static void arrive_on_cpu(struct dune_vcpu *vcpu)
+static noinline void arrive_on_cpu(struct dune_vcpu *vcpu)
 {
 	int cpu = smp_processor_id();
 
@@ -95,7 +95,7 @@ static __always_inline bool still_loaded(struct dune_vcpu *vcpu)
 }
 
 /* The long way: as dune_vcpu_load_vmcs(), and this CPU is made the host's. */
-static int load_here(struct dune_vcpu *vcpu)
+static noinline int load_here(struct dune_vcpu *vcpu)
 {
 	int err;
 	u64 cr4;
@@ -155,7 +155,7 @@ static __always_inline void host_save(struct dune_vcpu *vcpu)
 	host->inactive_gs_base = cpu_read_inactive_gs_base();
 }
 
-static void host_reload_segments(struct dune_host *host)
+static noinline void host_reload_segments(struct dune_host *host)
 {
 	if (host->ldt)
 		asm volatile("lldt %0" : : "m"(host->ldt));
@@ -176,7 +176,10 @@ static __always_inline void host_restore(struct dune_vcpu *vcpu)
 	struct dune_host *host = &vcpu->host;
 
 	native_load_gdt(&host->gdt); /* the exit left the limit at 64 K */
-	invalidate_tss_limit(); /* and this one too small for I/O bitmaps */
+	/* And the TSS's too small for an I/O bitmap, which few have. */
+	this_cpu_write(__tss_limit_invalid, true);
+	if (unlikely(compat_thread_flags() & _TIF_IO_BITMAP))
+		refresh_tss_limit();
 	if (unlikely(hw_breakpoint_active()))
 		native_set_debugreg(7, __this_cpu_read(cpu_dr7));
 	if (unlikely(host->debugctl))
@@ -190,7 +193,7 @@ static __always_inline bool uses_debug_registers(u64 dr7)
 	return dr7 & 0xff; /* any of the four enabled */
 }
 
-static void debug_registers_load(struct dune_vcpu *vcpu)
+static noinline void debug_registers_load(struct dune_vcpu *vcpu)
 {
 	unsigned long *host = vcpu->host.dr;
 
@@ -204,7 +207,7 @@ static void debug_registers_load(struct dune_vcpu *vcpu)
 	native_set_debugreg(3, vcpu->dr[3]);
 }
 
-static void debug_registers_put(struct dune_vcpu *vcpu)
+static noinline void debug_registers_put(struct dune_vcpu *vcpu)
 {
 	unsigned long *host = vcpu->host.dr;
 
@@ -344,16 +347,14 @@ static int enter_once(struct dune_vcpu *vcpu)
 	current->flags |= PF_VCPU;
 	local_irq_enable();
 	current->flags &= ~PF_VCPU;
-	return action;
+	return ACTION_INTERRUPT;
 }
 
-static int take_injection(struct dune_vcpu *vcpu)
+static noinline int take_injection(struct dune_vcpu *vcpu)
 {
 	struct dune_run *run = vcpu->run;
 	u32 inject = READ_ONCE(run->inject);
 
-	if (likely(!inject))
-		return 0;
 	WRITE_ONCE(run->inject, 0);
 	return dune_exit_inject(vcpu, inject, READ_ONCE(run->inject_error),
 				READ_ONCE(run->inject_cr2));
@@ -376,21 +377,24 @@ int dune_vcpu_run(struct dune_vcpu *vcpu)
 	if (unlikely(test_and_set_bit_lock(0, &vcpu->busy)))
 		return -EBUSY;
 
-	action = take_injection(vcpu);
-	if (unlikely(action))
-		goto out;
-	do {
+	if (unlikely(vcpu->run->inject)) {
+		action = take_injection(vcpu);
+		if (action)
+			goto out;
+	}
+	for (;;) {
 		action = enter_once(vcpu);
 		if (action == ACTION_FAULT)
 			action = dune_exit_fault(vcpu);
-		else if (action == ACTION_YIELD)
+		if (likely(action >= 0))
+			break;
+		if (action == ACTION_YIELD)
 			yield();
-	} while (action <= ACTION_YIELD);
-
-	if (action >= 0) {
-		vcpu->run->exit_reason = action;
-		vcpu->stats[DUNE_STAT_RETURNS]++;
+		else if (action != ACTION_INTERRUPT)
+			goto out;
 	}
+	vcpu->run->exit_reason = action;
+	vcpu->stats[DUNE_STAT_RETURNS]++;
 out:
 	clear_bit_unlock(0, &vcpu->busy);
 	return action;

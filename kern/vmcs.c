@@ -102,10 +102,9 @@ int dune_vmcs_load(struct dune_vmcs *vmcs, u64 *displaced)
 	return 1;
 }
 
-void dune_vmcs_put(u64 displaced)
+void dune_vmcs_put_back(u64 displaced)
 {
-	if (unlikely(displaced != VMX_NO_VMCS))
-		vmx_vmptrld(displaced);
+	vmx_vmptrld(displaced);
 }
 
 static void clear_here(void *arg)

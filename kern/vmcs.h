@@ -9,6 +9,8 @@
 #include <linux/list.h>
 #include <linux/types.h>
 
+#include "vmx_insn.h"
+
 /*
  * cpu and node belong to the CPU that holds the VMCS: they change there only,
  * with interrupts off.
@@ -26,7 +28,12 @@ void dune_vmcs_exit(struct dune_vmcs *vmcs);
 
 /* Interrupts off from load to put. */
 int dune_vmcs_load(struct dune_vmcs *vmcs, u64 *displaced);
-void dune_vmcs_put(u64 displaced);
+void dune_vmcs_put_back(u64 displaced);
+static __always_inline void dune_vmcs_put(u64 displaced)
+{
+	if (unlikely(displaced != VMX_NO_VMCS))
+		dune_vmcs_put_back(displaced);
+}
 
 /* No CPU holds it on return; may wait for one. */
 void dune_vmcs_clear(struct dune_vmcs *vmcs);
