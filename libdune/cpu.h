@@ -36,7 +36,10 @@
 #define CPU_FS_RING3  32
 #define CPU_ENTER_RSP 40
 #define CPU_STOP_IST1 48
-#define CPU_TSS       60
+#define CPU_RUN       56
+#define CPU_VCPU_FD   64
+#define CPU_SIGNAL    68
+#define CPU_TSS       76
 #define CPU_IST1      (CPU_TSS + 36)
 #define CPU_IST2      (CPU_TSS + 44)
 #define CPU_IST3      (CPU_TSS + 52)
@@ -48,6 +51,7 @@
 #ifndef __ASSEMBLY__
 #include <stdbool.h>
 #include <stdint.h>
+#include "guest_signal.h"
 
 struct dune_run;
 struct dune_state;
@@ -83,11 +87,15 @@ struct cpu {
 	uint64_t fs_ring3; /* FS base of ring 3 between calls */
 	uint64_t enter_rsp; /* caller's stack, outside */
 	uint64_t stop_ist1; /* IST 1 after a stop leaves handlers behind */
-	uint32_t pad0;
-	struct tss tss;
-	int vcpu_fd;
 	struct dune_run *run;
-	uint64_t host_gs; /* the thread's GS base outside */
+	int vcpu_fd;
+	uint8_t signal_state; /* SIGNAL_* */
+	bool in_fault; /* a signal that comes now belongs to the trap */
+	uint8_t pad0[6];
+	struct tss tss;
+	uint64_t fault_cr2; /* with SIGNAL_AT_EXIT */
+	struct caught_signal signal;
+	uint64_t start_mask; /* signals, while a child is being made */
 	struct cpu *next; /* all cpus of the process; under dune.lock */
 	uint64_t refused_rip, refused_gva; /* last refused access, to see a loop */
 	uint32_t refused_count;

@@ -175,22 +175,28 @@ dune_ring3_call:
 dune_ring3_call_store:
 	mov	%rax, -8(%rsi)
 	clac
-2:	mov	CPU_FS_RING3(%rbx), %rax
-	wrfsbase %rax
-	lea	-8(%rsi), %rsp
+2:	lea	-8(%rsi), %r10
 	mov	%rcx, %rsi
 	mov	%rdi, %rcx
 	mov	%rdx, %rdi
 	mov	%r8, %rdx
 	mov	$RFLAGS_RING3, %r11d
-	xor	%ebx, %ebx
+	mov	CPU_FS_RING3(%rbx), %rax
 	xor	%ebp, %ebp
 	xor	%r9d, %r9d
-	xor	%r10d, %r10d
 	xor	%r12d, %r12d
 	xor	%r13d, %r13d
 	xor	%r14d, %r14d
 	xor	%r15d, %r15d
+	.globl	dune_ring3_call_fs
+	.hidden	dune_ring3_call_fs
+dune_ring3_call_fs:
+	wrfsbase %rax
+	mov	%r10, %rsp
+	.globl	dune_ring3_call_rsp
+	.hidden	dune_ring3_call_rsp
+dune_ring3_call_rsp:
+	xor	%ebx, %ebx
 	/* A function that is not canonical is a #GP here, still in ring 0: trap.c
 	 * knows the place. */
 	.globl	dune_ring3_call_sysret

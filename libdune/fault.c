@@ -18,6 +18,7 @@
 #include "context.h"
 #include "cpu.h"
 #include "frame.h"
+#include "guest_signal.h"
 #include "host.h"
 #include "hypercall.h"
 #include "pgtable.h"
@@ -78,30 +79,22 @@ static void line_end(struct line *line)
 	RAW(SYS_write, 2, line->text, line->length);
 }
 
-/* The kernel's struct sigaction and sigset_t. */
-struct action {
-	void (*handler)(int signal);
-	uint64_t flags;
-	void (*restorer)(void);
-	uint64_t mask;
-};
-
 /* Will this signal end the program? One raised by a fault does if it is blocked or
  * ignored, as in the kernel's own force_sig(). */
 static bool is_deadly(int signal)
 {
-	struct action action = { 0 };
+	struct kernel_action action = { 0 };
 	uint64_t blocked = 0;
 
 	RAW(SYS_rt_sigaction, signal, NULL, &action, 8);
 	RAW(SYS_rt_sigprocmask, SIG_BLOCK, NULL, &blocked, 8);
-	return action.handler == SIG_DFL || action.handler == SIG_IGN ||
+	return action.handler == (uint64_t)SIG_DFL || action.handler == (uint64_t)SIG_IGN ||
 	       (blocked & 1ull << (signal - 1));
 }
 
 static void make_deadly(int signal)
 {
-	struct action action = { .handler = SIG_DFL };
+	struct kernel_action action = { .handler = (uint64_t)SIG_DFL };
 	uint64_t mask = 1ull << (signal - 1);
 
 	RAW(SYS_rt_sigaction, signal, &action, NULL, 8);
@@ -194,14 +187,6 @@ static bool can_access(uint64_t address, bool write)
 	return result != -EFAULT;
 }
 
-static void touch(uint64_t address, bool write)
-{
-	if (write)
-		__asm__ volatile("lock orb $0, (%0)" ::"r"(address) : "memory", "cc");
-	else
-		(void)*(volatile char *)address;
-}
-
 static void report_page_fault(struct dune_frame *frame, uint64_t address)
 {
 	bool write = frame->error & PF_WRITE;
@@ -213,7 +198,7 @@ static void report_page_fault(struct dune_frame *frame, uint64_t address)
 		if (is_deadly(SIGSEGV))
 			explain(frame, address, mapped ? ": the mapping does not allow it" :
 							 ": nothing is mapped there");
-		touch(address, write);
+		dune_fault_touch(address, write);
 		return;
 	}
 	if (is_deadly(SIGSEGV))
@@ -224,21 +209,33 @@ static void report_page_fault(struct dune_frame *frame, uint64_t address)
 	raise_fault(SIGSEGV, mapped ? SEGV_ACCERR : SEGV_MAPERR, address);
 }
 
-long dune_fault_report(long frame_at, long address, long unused)
+static void report(struct dune_frame *frame, uint64_t address)
 {
-	struct dune_frame *frame = (struct dune_frame *)frame_at;
 	int signal = exceptions[frame->vector].signal ?: SIGSEGV;
 
-	(void)unused;
 	if (frame->vector == 14) {
 		report_page_fault(frame, address);
-		return 0;
+		return;
 	}
 	if (is_deadly(signal))
 		explain(frame, 0, "");
 	if (frame->vector == 8)
 		end(SIGSEGV);
 	raise_fault(signal, exceptions[frame->vector].code ?: SI_KERNEL, frame->rip);
+}
+
+/* A handler for the signal runs when the trap path goes back: with the frame of the
+ * fault, and not in the middle of the trap path. */
+long dune_fault_report(long frame_at, long address, long unused)
+{
+	struct dune_frame *frame = (struct dune_frame *)frame_at;
+	struct cpu *cpu = dune_cpu_from_stack(frame);
+
+	(void)unused;
+	cpu->fault_cr2 = address;
+	cpu->in_fault = true;
+	report(frame, address);
+	cpu->in_fault = false;
 	return 0;
 }
 

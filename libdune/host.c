@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: MIT
 /*
- * The host loop: runs the thread's vcpu, makes the system calls that the guest asks
- * for with the real `syscall` instruction, and runs it again. It has a stack of its
- * own (cpu.h) and uses neither libc nor vector registers: those are the guest's.
- * Signal handlers that the program installed run here, outside.
+ * The host side of a thread: host_loop.S runs its vcpu, makes the system calls that
+ * the guest asks for with the real `syscall` instruction, and runs it again; what is
+ * not just that is here. It has a stack of its own (cpu.h) and uses neither libc nor
+ * vector registers: those are the guest's.
  *
- * Next: thread.c (clone, fork, exit), fault.c (what ends a program).
+ * Next: thread.c (clone, fork, exit), signal.c, fault.c (what ends a program).
  */
 #include <asm/prctl.h>
 #include <errno.h>
 #include <linux/close_range.h>
+#include <signal.h>
 #include <stddef.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "context.h"
 #include "cpu.h"
 #include "frame.h"
+#include "guest_signal.h"
 #include "host.h"
 #include "hypercall.h"
-
-#define NR_SYSCALLS 512
 
 uint64_t dune_host_get_gs(void)
 {
@@ -81,9 +81,24 @@ static long call_arch_prctl(struct cpu *cpu, long nr)
 	return dune_backend_set_state(cpu->vcpu_fd, &state);
 }
 
+/* Before the thread gives its area up: blocks all signals. True: one had been caught,
+ * and the guest is on its way to the handler, and then here again. */
+static bool give_last_signal(struct cpu *cpu)
+{
+	uint64_t all = ALL_SIGNALS;
+
+	RAW(SYS_rt_sigprocmask, SIG_SETMASK, &all, &cpu->start_mask, 8);
+	if (cpu->signal_state == SIGNAL_NONE)
+		return false;
+	dune_signal_deliver_before_call(cpu);
+	return true;
+}
+
 static long call_exit(struct cpu *cpu, long nr)
 {
 	(void)nr;
+	if (give_last_signal(cpu))
+		return cpu->run->gpr[DUNE_RAX];
 	dune_thread_exit(cpu, cpu->run->gpr[DUNE_RDI]);
 }
 
@@ -131,27 +146,32 @@ static long call_close_range(struct cpu *cpu, long nr)
 }
 
 /* System calls that are not just forwarded. */
-static long (*const special[NR_SYSCALLS])(struct cpu *cpu, long nr) = {
+long (*const dune_host_special[HOST_NR_SYSCALLS])(struct cpu *cpu, long nr) = {
 	[SYS_clone] = dune_thread_clone_call,
 	[SYS_clone3] = dune_thread_clone_call,
 	[SYS_fork] = dune_thread_clone_call,
 	[SYS_vfork] = dune_thread_clone_call,
 	[SYS_exit] = call_exit,
 	[SYS_arch_prctl] = call_arch_prctl,
+	[SYS_rt_sigaction] = dune_signal_action,
+	[SYS_rt_sigreturn] = dune_signal_return,
 	[SYS_close] = call_close,
 	[SYS_close_range] = call_close_range,
 	[SYS_dup2] = call_dup,
 	[SYS_dup3] = call_dup,
 };
 
-static _Noreturn void leave(struct cpu *cpu)
+static long leave(struct cpu *cpu)
 {
 	struct dune_state state = { .groups = DUNE_STATE_SEGMENTS };
 
+	if (give_last_signal(cpu))
+		return cpu->run->gpr[DUNE_RAX];
 	if (!dune_backend_get_state(cpu->vcpu_fd, &state)) {
 		dune_host_set_fs(state.fs_base);
 		dune_host_set_gs(state.gs_base);
 	}
+	RAW(SYS_rt_sigprocmask, SIG_SETMASK, &cpu->start_mask, NULL, 8);
 	dune_host_return(cpu->run->gpr[DUNE_RDI], (long)cpu);
 }
 
@@ -162,55 +182,33 @@ static long call_function(volatile struct dune_run *run)
 	return function(run->gpr[DUNE_RSI], run->gpr[DUNE_RDX], run->gpr[DUNE_R10]);
 }
 
-static long handle_other_hypercall(struct cpu *cpu, unsigned long nr)
+long dune_host_handle_special(struct cpu *cpu, unsigned long nr)
 {
-	if (nr < NR_SYSCALLS)
-		return special[nr](cpu, nr);
+	if (nr < HOST_NR_SYSCALLS)
+		return dune_host_special[nr](cpu, nr);
 	if (nr == HYPERCALL_CALL)
 		return call_function(cpu->run);
+	if (nr == HYPERCALL_SIGNAL)
+		return dune_signal_trap_exit(cpu, (void *)cpu->run->gpr[DUNE_RDI]);
 	if (nr == HYPERCALL_LEAVE)
-		leave(cpu);
+		return leave(cpu);
 	return forward(cpu->run, nr);
 }
 
-static long run_vcpu(int fd)
+/* All exits but hypercalls. */
+void dune_host_handle_exit(struct cpu *cpu, long reason)
 {
-	long result;
-
-	__asm__ volatile("syscall"
-			 : "=a"(result)
-			 : "a"((long)SYS_lseek), "D"((long)fd), "S"(0L), "d"((long)SEEK_SET)
-			 : "rcx", "r11", "memory");
-	return result;
-}
-
-static _Noreturn void loop(struct cpu *cpu)
-{
-	volatile struct dune_run *run = cpu->run;
-	unsigned long nr;
-	long reason;
-
-	for (;;) {
-		reason = run_vcpu(cpu->vcpu_fd); /* another one after a fork */
-		if (__builtin_expect(reason == DUNE_EXIT_HYPERCALL, 1)) {
-			nr = run->gpr[DUNE_RAX];
-			if (__builtin_expect(nr < NR_SYSCALLS && !special[nr], 1))
-				run->gpr[DUNE_RAX] = forward(run, nr);
-			else
-				run->gpr[DUNE_RAX] = handle_other_hypercall(cpu, nr);
-		} else if (reason == DUNE_EXIT_MEMORY) {
-			dune_fault_memory(cpu);
-		} else if (reason != DUNE_EXIT_INTR && reason != -EINTR) {
-			dune_fault_exit(cpu, reason);
-		}
-	}
+	if (reason == DUNE_EXIT_MEMORY)
+		dune_fault_memory(cpu);
+	else if (reason != DUNE_EXIT_INTR && reason != -EINTR)
+		dune_fault_exit(cpu, reason);
 }
 
 /* The caller of dune_enter() goes on inside, on its own stack. */
 _Noreturn void dune_host_enter(struct cpu *cpu)
 {
 	struct dune_state state = { .groups = DUNE_STATE_ALL };
-	uint64_t fs = 0;
+	uint64_t fs = 0, all = ALL_SIGNALS;
 	long result;
 
 	RAW(SYS_arch_prctl, ARCH_GET_FS, &fs);
@@ -226,11 +224,14 @@ _Noreturn void dune_host_enter(struct cpu *cpu)
 	result = dune_backend_set_state(cpu->vcpu_fd, &state);
 	if (result)
 		dune_host_return(cpu->enter_rsp, result);
+	RAW(SYS_rt_sigprocmask, SIG_SETMASK, &all, &cpu->start_mask, 8);
 	dune_host_start(cpu);
 }
 
+/* All signals are blocked until the thread can be known to be inside. */
 _Noreturn void dune_host_start(struct cpu *cpu)
 {
 	dune_host_set_gs((uint64_t)cpu);
-	loop(cpu);
+	RAW(SYS_rt_sigprocmask, SIG_SETMASK, &cpu->start_mask, NULL, 8);
+	dune_host_loop(cpu);
 }

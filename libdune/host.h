@@ -6,6 +6,10 @@
 #ifndef LIBDUNE_HOST_H
 #define LIBDUNE_HOST_H
 
+#define HOST_NR_SYSCALLS 512
+
+#ifndef __ASSEMBLY__
+#include <stdbool.h>
 #include <stdint.h>
 #include "dune_abi.h"
 
@@ -18,6 +22,12 @@ _Noreturn void dune_host_return(uint64_t rsp, long result);
 long dune_enter_switch(struct cpu *cpu);
 extern char dune_enter_arrive[];
 struct cpu *dune_leave_switch(void);
+
+/* host_loop.S, and what it calls. */
+_Noreturn void dune_host_loop(struct cpu *cpu);
+extern long (*const dune_host_special[HOST_NR_SYSCALLS])(struct cpu *cpu, long nr);
+long dune_host_handle_special(struct cpu *cpu, unsigned long nr);
+void dune_host_handle_exit(struct cpu *cpu, long reason);
 
 uint64_t dune_host_get_gs(void);
 void dune_host_set_gs(uint64_t base);
@@ -33,5 +43,8 @@ _Noreturn void dune_thread_exit_switch(struct cpu *cpu, long code);
 _Noreturn void dune_fault_exit(struct cpu *cpu, long reason);
 /* An access that the process could not make: #PF for the guest, or its end. */
 void dune_fault_memory(struct cpu *cpu);
+/* Reads or writes the byte at address, changing nothing. */
+void dune_fault_touch(uint64_t address, bool write);
 
+#endif
 #endif

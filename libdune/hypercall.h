@@ -8,8 +8,9 @@
 #define LIBDUNE_HYPERCALL_H
 
 /* RAX of a hypercall; numbers below are the kernel's system calls. */
-#define HYPERCALL_CALL  0x40000000 /* call rdi(rsi, rdx, r10) in host context */
-#define HYPERCALL_LEAVE 0x40000001 /* rsp in rdi: go on there, outside */
+#define HYPERCALL_CALL   0x40000000 /* call rdi(rsi, rdx, r10) in host context */
+#define HYPERCALL_SIGNAL 0x40000002 /* go on with the frame in rdi, signals first */
+#define HYPERCALL_LEAVE  0x40000001 /* rsp in rdi: go on there, outside */
 
 #ifndef __ASSEMBLY__
 #include <stdbool.h>

@@ -11,6 +11,7 @@
 #include "dune.h"
 #include "context.h"
 #include "cpu.h"
+#include "guest_signal.h"
 #include "host.h"
 #include "hypercall.h"
 #include "tile.h"
@@ -58,22 +59,37 @@ PUBLIC int dune_enter(void)
 		return -EINVAL;
 	if (in_ring0())
 		return -EBUSY;
+	if (!dune.cpus)
+		dune_signal_take_over();
 	result = dune_cpu_create(&cpu);
-	if (result)
-		return result;
-	result = dune_enter_switch(cpu);
-	if (result)
-		dune_cpu_destroy(cpu);
+	if (!result) {
+		result = dune_enter_switch(cpu);
+		if (result)
+			dune_cpu_destroy(cpu);
+	}
+	if (result && !dune.cpus)
+		dune_signal_give_back();
 	return result;
+}
+
+/* In a handler, or in what ring 3 called? A context below the stack pointer is dead:
+ * siglongjmp() left it. */
+static bool is_in_trap(const struct cpu *cpu)
+{
+	uint64_t here = (uint64_t)__builtin_frame_address(0);
+
+	return here - (uint64_t)cpu < CPU_BYTES || (uint64_t)cpu->ring3 > here;
 }
 
 PUBLIC int dune_leave(void)
 {
 	if (!in_ring0())
 		return -EPERM;
-	if (dune_cpu_current()->ring3)
+	if (is_in_trap(dune_cpu_current()))
 		return -EBUSY;
 	dune_cpu_destroy(dune_leave_switch());
+	if (!dune.cpus)
+		dune_signal_give_back();
 	return 0;
 }
 

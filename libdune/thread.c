@@ -99,6 +99,7 @@ static long clone_thread(struct cpu *cpu, struct request *request, long nr)
 	dune_cpu_system_state(child, &state);
 	state.kernel_gs_base = (uint64_t)child;
 	child->fs_ring3 = cpu->fs_ring3;
+	child->start_mask = cpu->start_mask;
 	child->borrowed = request->flags & CLONE_VFORK;
 	result = dune_backend_set_state(child->vcpu_fd, &state);
 	if (!result) {
@@ -166,25 +167,28 @@ static long fork_process(struct cpu *cpu, struct request *request, long nr)
 	return 0;
 }
 
+/* No signal is to find a child half made; it opens its mask when it is whole. */
 long dune_thread_clone_call(struct cpu *cpu, long nr)
 {
+	uint64_t all = ALL_SIGNALS;
 	struct request request;
 	long result = request_read(&request, cpu->run, nr);
 
 	if (result)
 		return result;
+	RAW(SYS_rt_sigprocmask, SIG_SETMASK, &all, &cpu->start_mask, 8);
 	if (request.flags & CLONE_VM)
-		return clone_thread(cpu, &request, nr);
-	return fork_process(cpu, &request, nr);
+		result = clone_thread(cpu, &request, nr);
+	else
+		result = fork_process(cpu, &request, nr);
+	RAW(SYS_rt_sigprocmask, SIG_SETMASK, &cpu->start_mask, NULL, 8);
+	return result;
 }
 
-/* Its area goes with the thread; no signal may come once the stack is gone. */
+/* Its area goes with the thread; signals are blocked, since its stack goes, too. */
 _Noreturn void dune_thread_exit(struct cpu *cpu, long code)
 {
-	uint64_t all = ~0ull;
-
 	if (!cpu->borrowed) {
-		RAW(SYS_rt_sigprocmask, SIG_SETMASK, &all, NULL, sizeof(all));
 		dune_cpu_retire(cpu);
 		dune_thread_exit_switch(cpu, code);
 	}

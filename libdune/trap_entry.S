@@ -13,6 +13,7 @@
 #include "cpu.h"
 #include "dune_abi.h"
 #include "frame.h"
+#include "hypercall.h"
 #include "trap.h"
 
 #define SS3 DUNE_SEL_DATA3
@@ -65,6 +66,30 @@
 .endm
 
 /*
+ * From here to tail_end the frame says all, and no signal is looked for any more: one
+ * that comes now takes the frame for the state to go back to (signal_point.c).
+ */
+.macro tail_begin
+.Ltail\@:
+	.pushsection .data.rel.ro.dune_tails, "aw"
+	.quad	.Ltail\@
+	.popsection
+.endm
+
+.macro tail_end
+.Ltail\@:
+	.pushsection .data.rel.ro.dune_tails, "aw"
+	.quad	.Ltail\@
+	.popsection
+.endm
+
+/* A signal that waits for the way back: the host goes on with the frame. RBX is cpu. */
+.macro look_for_signal
+	cmpb	$0, CPU_SIGNAL(%rbx)
+	jne	signal_waits
+.endm
+
+/*
  * The body of an exception; error code and row of the table are on the stack, RBX
  * is struct cpu throughout.
  */
@@ -97,7 +122,10 @@
 	testb	$3, FRAME_CS(%rsp)
 	jnz	.Lto_user\@
 	addq	$CPU_IST_LEVEL, \ist(%rbx)
+	tail_begin
+	look_for_signal
 	pop_and_iret
+	tail_end
 
 .Lfrom_user\@:
 	rdfsbase %rax
@@ -110,7 +138,10 @@
 	shr	$47, %rax
 	jnz	.Lbad_rip\@
 	addq	$CPU_IST_LEVEL, \ist(%rbx)
+	tail_begin
+	look_for_signal
 	jmp	dune_trap_to_user
+	tail_end
 .Lbad_rip\@:
 	mov	%rsp, %rdi
 	push	%rax
@@ -124,6 +155,15 @@
 	.endif
 .endm
 
+	.pushsection .data.rel.ro.dune_tails, "aw"
+	.globl	dune_trap_tails
+	.hidden	dune_trap_tails
+dune_trap_tails:			/* pairs of tail_begin and tail_end */
+	.popsection
+
+	.globl	dune_trap_entry_start
+	.hidden	dune_trap_entry_start
+dune_trap_entry_start:
 exception:
 	trap_body CPU_IST1
 
@@ -182,7 +222,7 @@ vector = vector + 1
 	.hidden	dune_trap_lstar
 dune_trap_lstar:
 	test	$RFLAGS_IOPL, %r11d
-	jz	from_ring3
+	jz	dune_trap_from_ring3
 	vmcall
 	lea	-128(%rsp), %rsp
 	push	%rcx
@@ -195,11 +235,15 @@ dune_trap_lstar:
  * that is in progress; so runs nest by themselves. KERNEL_GS_BASE is ring 0's
  * alone (swapgs is privileged), and GS is back to ring 3's at once.
  */
-from_ring3:
+	.globl	dune_trap_from_ring3
+	.hidden	dune_trap_from_ring3
+dune_trap_from_ring3:
 	swapgs
 	cmp	dune_ring3_return(%rip), %rcx
-	je	call_done
-system_call:
+	je	dune_trap_call_start
+	.globl	dune_trap_system_call
+	.hidden	dune_trap_system_call
+dune_trap_system_call:
 	mov	%rsp, %gs:CPU_SCRATCH
 	mov	%gs:CPU_RING3, %rsp
 	push	$SS3
@@ -212,14 +256,17 @@ system_call:
 	rdfsbase %rcx
 	push	%rcx
 	mov	%gs:CPU_FS_RING0, %rcx
-	swapgs
 	wrfsbase %rcx
 	push_registers rcx=(FRAME_RIP-FRAME_RCX-8)(%rsp)
+	mov	%gs:CPU_SELF, %rbx
+	swapgs
 	push	$RFLAGS_RING0
 	popfq
 	mov	%rsp, %rdi
 	call	*(dune_trap_table + 8 * TRAP_SYSCALL)(%rip)
 .Lreturn:
+	tail_begin
+	look_for_signal
 	/* SYSRET takes rip from rcx and flags from r11, and faults in ring 0, on
 	 * ring 3's stack, where rip is not canonical. */
 	mov	FRAME_RIP(%rsp), %rcx
@@ -247,17 +294,27 @@ system_call:
 	mov	FRAME_RIP(%rsp), %rax
 	shr	$47, %rax
 	jz	dune_trap_to_user
+	tail_end
 	mov	%rsp, %rdi
 	call	dune_trap_bad_user_rip
 	jmp	.Lreturn
 .Lto_ring0:
+	tail_begin
 	pop_and_iret
+	tail_end
+
+signal_waits:
+	mov	%rsp, %rdi
+	mov	$HYPERCALL_SIGNAL, %eax
+	vmcall
+	ud2
 
 /* Goes on in ring 3 with the frame at RSP, whatever it asks for beyond ring 3's
  * rights. rip is canonical. */
 	.globl	dune_trap_to_user
 	.hidden	dune_trap_to_user
 dune_trap_to_user:
+	tail_begin
 	movq	$CS3, FRAME_CS(%rsp)
 	movq	$SS3, FRAME_SS(%rsp)
 	andq	$RFLAGS_USER, FRAME_RFLAGS(%rsp)
@@ -265,28 +322,43 @@ dune_trap_to_user:
 	mov	FRAME_FS_BASE(%rsp), %rax
 	wrfsbase %rax
 	pop_and_iret
+	tail_end
+	.globl	dune_trap_to_user_end
+	.hidden	dune_trap_to_user_end
+dune_trap_to_user_end:
 
 /*
  * What dune_ring3_call() called is back, by way of the trampoline; its value is in
  * rax. Any ring-3 code can come here, which ends the call as a return would; but not
  * a dune_ring3_run().
  */
-call_done:
-	mov	%gs:CPU_RING3, %rcx
-	cmpq	$0, RING3_VALUE(%rcx)
-	je	.Lno_call
-	mov	%rcx, %rsp
+	.globl	dune_trap_call_start
+	.hidden	dune_trap_call_start
+dune_trap_call_start:
+	mov	%gs:CPU_RING3, %r11
+	cmpq	$0, RING3_VALUE(%r11)
+	je	dune_trap_no_call
 	mov	%gs:CPU_SELF, %rbx
 	swapgs
+	.globl	dune_trap_call_done
+	.hidden	dune_trap_call_done
+dune_trap_call_done:			/* from here on R11 says all */
+	mov	%r11, %rsp
 	rdfsbase %rcx
 	mov	%rcx, CPU_FS_RING3(%rbx)
 	mov	CPU_FS_RING0(%rbx), %rcx
 	wrfsbase %rcx
+	.globl	dune_trap_call_done_fs
+	.hidden	dune_trap_call_done_fs
+dune_trap_call_done_fs:
 	push	$RFLAGS_RING0
 	popfq
 	pop	CPU_RING3(%rbx)
 	pop	%rcx
 	mov	%rax, (%rcx)
+	.globl	dune_trap_call_done_stored
+	.hidden	dune_trap_call_done_stored
+dune_trap_call_done_stored:
 	pop	%r15
 	pop	%r14
 	pop	%r13
@@ -295,13 +367,21 @@ call_done:
 	pop	%rbx
 	xor	%eax, %eax
 	ret
-.Lno_call:
+	.globl	dune_trap_no_call
+	.hidden	dune_trap_no_call
+dune_trap_no_call:
 	mov	dune_ring3_return(%rip), %rcx
-	jmp	system_call
+	mov	$RFLAGS_RING3, %r11d
+	jmp	dune_trap_system_call
 
 	.globl	dune_trap_entry_end
 	.hidden	dune_trap_entry_end
 dune_trap_entry_end:
+	.pushsection .data.rel.ro.dune_tails, "aw"
+	.globl	dune_trap_tails_end
+	.hidden	dune_trap_tails_end
+dune_trap_tails_end:
+	.popsection
 
 /*
  * A handler of a program's that may use vector registers: saves and restores them

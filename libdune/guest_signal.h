@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Signals inside: a signal that the host loop caught waits in struct cpu until it
+ * can be given to the guest. signal.c catches and gives; signal_point.c says what
+ * the guest was doing.
+ */
+#ifndef LIBDUNE_GUEST_SIGNAL_H
+#define LIBDUNE_GUEST_SIGNAL_H
+
+#define SIGNAL_NONE    0
+#define SIGNAL_PENDING 1 /* to be given as soon as the guest's state allows */
+#define SIGNAL_AT_EXIT 2 /* caused by a trap: when the trap path goes back */
+
+#ifndef __ASSEMBLY__
+#include <stdbool.h>
+#include <stdint.h>
+
+struct cpu;
+struct dune_frame;
+struct dune_state;
+
+/* The kernel's struct sigaction; its sigset_t is a word. */
+struct kernel_action {
+	uint64_t handler;
+	uint64_t flags;
+	void (*restorer)(void);
+	uint64_t mask;
+};
+
+#define SIGINFO_BYTES     128
+#define SW_RESERVED_BYTES 48
+
+/* One is enough: all signals are blocked until it has been given. */
+struct caught_signal {
+	int number;
+	struct kernel_action action;
+	uint64_t mask; /* the guest's, at that moment */
+	uint64_t info[SIGINFO_BYTES / 8];
+	uint64_t sw_reserved[SW_RESERVED_BYTES / 8]; /* how the kernel saved vector state */
+};
+
+/* Takes over what handlers there are when the first thread enters; gives them back
+ * when the last one has left. */
+void dune_signal_take_over(void);
+void dune_signal_give_back(void);
+
+/* System calls; the result for RAX. */
+long dune_signal_action(struct cpu *cpu, long nr);
+long dune_signal_return(struct cpu *cpu, long nr);
+
+/* From host_loop.S. False: not now. */
+bool dune_signal_deliver(struct cpu *cpu);
+void dune_signal_deliver_before_call(struct cpu *cpu);
+
+/* From the trap path (HYPERCALL_SIGNAL): goes on with frame, after the signal that
+ * waits. The result for RAX. */
+long dune_signal_trap_exit(struct cpu *cpu, const struct dune_frame *frame);
+
+/* signal_point.c: makes of a state in the middle of the trap path one that a handler
+ * can interrupt. False: not now, the trap path will ask itself. */
+bool dune_signal_settle(struct cpu *cpu, struct dune_state *state);
+void dune_signal_state_of_frame(struct dune_state *state, const struct dune_frame *frame);
+
+/* host_loop.S and fault.c: where a signal must not just return to. */
+extern char dune_host_again[], dune_host_run_syscall[];
+extern char dune_host_forward[], dune_host_forward_syscall[];
+extern char dune_fault_read[], dune_fault_write[], dune_fault_touched[];
+void dune_signal_restorer(void);
+
+#define ALL_SIGNALS (~0ull)
+#endif
+#endif

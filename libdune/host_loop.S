@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The host loop itself; host.c has what it calls. It is assembly for its labels: a
+ * signal that comes between looking whether one waits and the `syscall` that may wait
+ * for long must send the thread back to look again (signal.c, catch_signal).
+ */
+#include <asm/unistd.h>
+#include "cpu.h"
+#include "dune_abi.h"
+#include "host.h"
+
+.macro hidden_label name
+	.globl	\name
+	.hidden	\name
+\name:
+.endm
+
+	.text
+
+/* dune_host_loop(struct cpu *cpu): does not return. */
+hidden_label dune_host_loop
+	mov	%rdi, %rbx
+	mov	CPU_RUN(%rbx), %rbp
+	lea	dune_host_special(%rip), %r12
+hidden_label dune_host_again
+	cmpb	$0, CPU_SIGNAL(%rbx)
+	jne	.Lsignal
+.Lrun:
+	mov	CPU_VCPU_FD(%rbx), %edi
+	xor	%esi, %esi
+	xor	%edx, %edx
+	mov	$__NR_lseek, %eax
+hidden_label dune_host_run_syscall
+	syscall
+	test	%rax, %rax		/* DUNE_EXIT_HYPERCALL? */
+	jne	.Lother
+	mov	8 * DUNE_RAX(%rbp), %rax
+	cmp	$HOST_NR_SYSCALLS - 1, %rax
+	ja	.Lspecial
+	cmpq	$0, (%r12,%rax,8)
+	jne	.Lspecial
+hidden_label dune_host_forward
+	cmpb	$0, CPU_SIGNAL(%rbx)
+	jne	.Lsignal_first
+	mov	8 * DUNE_RAX(%rbp), %rax
+	mov	8 * DUNE_RDI(%rbp), %rdi
+	mov	8 * DUNE_RSI(%rbp), %rsi
+	mov	8 * DUNE_RDX(%rbp), %rdx
+	mov	8 * DUNE_R10(%rbp), %r10
+	mov	8 * DUNE_R8(%rbp), %r8
+	mov	8 * DUNE_R9(%rbp), %r9
+hidden_label dune_host_forward_syscall
+	syscall
+	mov	%rax, 8 * DUNE_RAX(%rbp)
+	jmp	dune_host_again
+
+.Lspecial:
+	mov	%rbx, %rdi
+	mov	%rax, %rsi
+	call	dune_host_handle_special
+	mov	%rax, 8 * DUNE_RAX(%rbp)
+	jmp	dune_host_again
+.Lother:
+	mov	%rbx, %rdi
+	mov	%rax, %rsi
+	call	dune_host_handle_exit
+	jmp	dune_host_again
+/* If it cannot be given now, the trap path will ask for it. */
+.Lsignal:
+	mov	%rbx, %rdi
+	call	dune_signal_deliver
+	test	%al, %al
+	jnz	dune_host_again
+	jmp	.Lrun
+.Lsignal_first:
+	mov	%rbx, %rdi
+	call	dune_signal_deliver_before_call
+	jmp	dune_host_again
+
+hidden_label dune_signal_restorer
+	mov	$__NR_rt_sigreturn, %eax
+	syscall
+	ud2
+
+/* dune_fault_touch(address, write). signal.c goes on behind it after a SIGSEGV. */
+hidden_label dune_fault_touch
+	test	%esi, %esi
+	jnz	dune_fault_write
+hidden_label dune_fault_read
+	movb	(%rdi), %al
+	ret
+hidden_label dune_fault_write
+	lock orb $0, (%rdi)
+hidden_label dune_fault_touched
+	ret
+
+	.section .note.GNU-stack, "", @progbits

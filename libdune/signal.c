@@ -1,0 +1,467 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Signals inside. The program's handlers belong in the guest: in ring 0, on its stack,
+ * with the frame that Linux would make. So rt_sigaction() gives the kernel a handler of
+ * ours, catch_signal(), which runs outside on the host stack and only notes the signal;
+ * the host loop then makes the frame and lets the guest go on in the program's handler,
+ * and rt_sigreturn() comes back to here. Between catching and giving all signals are
+ * blocked, so one note is enough, and order, masks and queueing are the kernel's.
+ *
+ * No wake-up is lost: host_loop.S looks for a note before it makes a system call or
+ * enters the guest, and a signal that comes after that look and before the `syscall`
+ * itself sends it back to look again. A system call that the kernel would restart
+ * (SA_RESTART) is one of these, too: then the guest's VMCALL is done again.
+ *
+ * Next: signal_point.c (where the guest was).
+ */
+#define _GNU_SOURCE /* the names of registers in ucontext_t */
+#include <errno.h>
+#include <signal.h>
+#include <stddef.h>
+#include <sys/syscall.h>
+#include <ucontext.h>
+#include "dune.h"
+#include "dune_abi.h"
+#include "context.h"
+#include "cpu.h"
+#include "frame.h"
+#include "guest_signal.h"
+#include "host.h"
+#include "hypercall.h"
+
+#define NR_SIGNALS  64
+#define SA_RESTORER 0x04000000
+#define KEPT_FLAGS  (SA_NOCLDSTOP | SA_NOCLDWAIT | SA_RESTART | SA_RESETHAND)
+#define VMCALL_BYTES 3
+
+/* What the program asked for, where the kernel has catch_signal(). */
+static struct kernel_action actions[NR_SIGNALS + 1];
+
+static void bytes_copy(void *to, const void *from, unsigned bytes)
+{
+	for (unsigned i = 0; i < bytes; i++)
+		((volatile char *)to)[i] = ((const char *)from)[i];
+}
+
+/* ---- Catching: on the host stack, all signals blocked --------------------- */
+
+typedef void (*sigaction_handler)(int number, siginfo_t *info, void *context);
+
+/* A thread of the process that is not inside. */
+static void run_outside(int number, siginfo_t *info, ucontext_t *context)
+{
+	const struct kernel_action *action = &actions[number];
+	uint64_t mask = *(uint64_t *)&context->uc_sigmask | action->mask;
+
+	if (!(action->flags & SA_NODEFER))
+		mask |= 1ull << (number - 1);
+	RAW(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, sizeof(mask));
+	((sigaction_handler)action->handler)(number, info, context);
+}
+
+static bool is_between(uint64_t address, const char *first, const char *last)
+{
+	return address >= (uint64_t)first && address <= (uint64_t)last;
+}
+
+/* Not on to a system call that could wait, nor to the access that faulted. */
+static void redirect(greg_t *rip)
+{
+	if (is_between(*rip, dune_host_again, dune_host_run_syscall))
+		*rip = (greg_t)dune_host_again;
+	else if (is_between(*rip, dune_host_forward, dune_host_forward_syscall))
+		*rip = (greg_t)dune_host_forward;
+	else if (*rip == (greg_t)dune_fault_read || *rip == (greg_t)dune_fault_write)
+		*rip = (greg_t)dune_fault_touched;
+}
+
+static void catch_signal(int number, siginfo_t *info, void *context_at)
+{
+	ucontext_t *context = context_at;
+	uint64_t *mask = (uint64_t *)&context->uc_sigmask;
+	struct cpu *cpu = dune_cpu_from_stack((void *)context->uc_mcontext.gregs[REG_RSP]);
+	struct caught_signal *caught = &cpu->signal;
+
+	if (dune_host_get_gs() != (uint64_t)cpu) {
+		run_outside(number, info, context);
+		return;
+	}
+	caught->number = number;
+	caught->action = actions[number];
+	caught->mask = *mask;
+	bytes_copy(caught->info, info, SIGINFO_BYTES);
+	if (context->uc_mcontext.fpregs)
+		bytes_copy(caught->sw_reserved, (char *)context->uc_mcontext.fpregs + 464,
+			   SW_RESERVED_BYTES);
+	cpu->signal_state = cpu->in_fault ? SIGNAL_AT_EXIT : SIGNAL_PENDING;
+	*mask = ALL_SIGNALS;
+	redirect(&context->uc_mcontext.gregs[REG_RIP]);
+}
+
+/* ---- What the program asks for --------------------------------------------- */
+
+static bool is_handler(const struct kernel_action *action)
+{
+	return action->handler != (uint64_t)SIG_DFL && action->handler != (uint64_t)SIG_IGN;
+}
+
+static bool is_ours(const struct kernel_action *action)
+{
+	return action->handler == (uint64_t)catch_signal;
+}
+
+static long set_kernel_action(int number, const struct kernel_action *action)
+{
+	struct kernel_action ours = {
+		.handler = (uint64_t)catch_signal,
+		.flags = (action->flags & KEPT_FLAGS) | SA_SIGINFO | SA_RESTORER,
+		.restorer = dune_signal_restorer,
+		.mask = ALL_SIGNALS,
+	};
+
+	return RAW(SYS_rt_sigaction, number, is_handler(action) ? &ours : action, NULL, 8);
+}
+
+/*
+ * A vfork child shares our table but has handlers of its own in the kernel; all it does
+ * before it calls execve() is to give them up, so the table stays its parent's.
+ */
+static long change_action(const struct cpu *cpu, int number, const struct kernel_action *action)
+{
+	struct kernel_action before;
+	long result;
+
+	before = actions[number];
+	if (!cpu->borrowed)
+		actions[number] = *action;
+	result = set_kernel_action(number, action);
+	if (result)
+		actions[number] = before;
+	return result;
+}
+
+long dune_signal_action(struct cpu *cpu, long nr)
+{
+	volatile struct dune_run *run = cpu->run;
+	int number = run->gpr[DUNE_RDI];
+	const struct kernel_action *action = (void *)run->gpr[DUNE_RSI];
+	struct kernel_action *old = (void *)run->gpr[DUNE_RDX];
+	struct kernel_action wanted = { 0 }, before = { 0 };
+	long result;
+
+	if (run->gpr[DUNE_R10] != 8 || number < 1 || number > NR_SIGNALS)
+		return -EINVAL;
+	if (action)
+		wanted = *action;
+	dune_lock(&dune.lock);
+	result = RAW(SYS_rt_sigaction, number, NULL, &before, 8);
+	if (is_ours(&before))
+		before = actions[number];
+	if (!result && action)
+		result = change_action(cpu, number, &wanted);
+	dune_unlock(&dune.lock);
+	(void)nr;
+	if (!result && old)
+		*old = before;
+	return result;
+}
+
+void dune_signal_take_over(void)
+{
+	struct kernel_action action;
+
+	for (int number = 1; number <= NR_SIGNALS; number++) {
+		if (RAW(SYS_rt_sigaction, number, NULL, &action, 8) || !is_handler(&action) ||
+		    is_ours(&action))
+			continue;
+		actions[number] = action;
+		set_kernel_action(number, &action);
+	}
+}
+
+void dune_signal_give_back(void)
+{
+	struct kernel_action action;
+
+	for (int number = 1; number <= NR_SIGNALS; number++)
+		if (!RAW(SYS_rt_sigaction, number, NULL, &action, 8) && is_ours(&action))
+			RAW(SYS_rt_sigaction, number, &actions[number], NULL, 8);
+}
+
+/* ---- The frame in the guest -------------------------------------------------- */
+
+/* What the kernel's rt_sigframe is; ucontext_t of libc begins like the kernel's. */
+struct signal_frame {
+	void (*restorer)(void);
+	struct {
+		uint64_t flags;
+		void *link;
+		stack_t stack;
+		mcontext_t registers;
+		uint64_t mask;
+	} context;
+	uint64_t info[SIGINFO_BYTES / 8];
+};
+
+#define CONTEXT_FLAGS 7 /* UC_FP_XSTATE, UC_SIGCONTEXT_SS, UC_STRICT_RESTORE_SS */
+
+/* In mcontext_t's reserved words: what the kernel has no place for. */
+#define RESERVED_MAGIC 0x656e7564 /* "dune" */
+enum { SAVED_MAGIC, SAVED_CS, SAVED_FS_BASE, SAVED_GS_BASE, SAVED_KERNEL_GS_BASE };
+
+static const struct {
+	int greg, gpr;
+} registers[] = {
+	{ REG_RAX, DUNE_RAX }, { REG_RCX, DUNE_RCX }, { REG_RDX, DUNE_RDX }, { REG_RBX, DUNE_RBX },
+	{ REG_RSP, DUNE_RSP }, { REG_RBP, DUNE_RBP }, { REG_RSI, DUNE_RSI }, { REG_RDI, DUNE_RDI },
+	{ REG_R8, DUNE_R8 },   { REG_R9, DUNE_R9 },   { REG_R10, DUNE_R10 }, { REG_R11, DUNE_R11 },
+	{ REG_R12, DUNE_R12 }, { REG_R13, DUNE_R13 }, { REG_R14, DUNE_R14 }, { REG_R15, DUNE_R15 },
+};
+
+static unsigned long long *reserved_words(mcontext_t *context)
+{
+	return context->__reserved1;
+}
+
+static void write_registers(mcontext_t *context, const struct dune_state *state)
+{
+	unsigned long long *reserved = reserved_words(context);
+
+	for (unsigned i = 0; i < sizeof(registers) / sizeof(registers[0]); i++)
+		context->gregs[registers[i].greg] = state->gpr[registers[i].gpr];
+	context->gregs[REG_RIP] = state->rip;
+	context->gregs[REG_EFL] = state->rflags;
+	context->gregs[REG_CSGSFS] = DUNE_SEL_CODE3 | (uint64_t)DUNE_SEL_DATA3 << 48;
+	reserved[SAVED_MAGIC] = RESERVED_MAGIC;
+	reserved[SAVED_CS] = state->cs;
+	reserved[SAVED_FS_BASE] = state->fs_base;
+	reserved[SAVED_GS_BASE] = state->gs_base;
+	reserved[SAVED_KERNEL_GS_BASE] = state->kernel_gs_base;
+}
+
+static void read_registers(struct dune_state *state, mcontext_t *context)
+{
+	const unsigned long long *reserved = reserved_words(context);
+	uint64_t rflags = context->gregs[REG_EFL] & RFLAGS_USER;
+
+	for (unsigned i = 0; i < sizeof(registers) / sizeof(registers[0]); i++)
+		state->gpr[registers[i].gpr] = context->gregs[registers[i].greg];
+	state->rip = context->gregs[REG_RIP];
+	state->rflags = rflags | (context->gregs[REG_EFL] & RFLAGS_IOPL) | 2;
+	if (reserved[SAVED_MAGIC] != RESERVED_MAGIC)
+		return;
+	state->gs_base = reserved[SAVED_GS_BASE];
+	state->kernel_gs_base = reserved[SAVED_KERNEL_GS_BASE];
+	if (reserved[SAVED_CS] != DUNE_SEL_CODE3)
+		return;
+	state->cs = DUNE_SEL_CODE3;
+	state->ss = DUNE_SEL_DATA3;
+	state->rflags = rflags | RFLAGS_RING3;
+	state->fs_base = reserved[SAVED_FS_BASE];
+}
+
+/* The kernel's struct _fpx_sw_bytes, which says how large vector state is. */
+struct sw_bytes {
+	uint32_t magic, extended_bytes;
+	uint64_t features;
+	uint32_t xstate_bytes;
+};
+
+#define SW_MAGIC1 0x46505853
+#define SW_MAGIC2 0x46505845
+
+static const struct {
+	char legacy[24];
+	uint32_t mxcsr;
+	char rest[576 - 28];
+} initial_vectors __attribute__((aligned(64))) = { .mxcsr = 0x1f80 };
+
+static void restore_vectors(const void *area, uint64_t features)
+{
+	__asm__ volatile("xrstor64 (%0)" ::"r"(area), "a"((uint32_t)features),
+			 "d"((uint32_t)(features >> 32))
+			 : "memory");
+}
+
+/* Saves the vector registers, which are the guest's, below rsp as the kernel does, and
+ * gives the handler clean ones. NULL where the kernel saved none. */
+static void *save_vectors(const struct caught_signal *caught, uint64_t *rsp)
+{
+	const struct sw_bytes *sw = (const void *)caught->sw_reserved;
+	char *area;
+
+	if (sw->magic != SW_MAGIC1)
+		return NULL;
+	*rsp = (*rsp - sw->extended_bytes) & -64ull;
+	area = (char *)*rsp;
+	for (int i = 512; i < 576; i++)
+		((volatile char *)area)[i] = 0;
+	__asm__ volatile("xsave64 (%0)" ::"r"(area), "a"((uint32_t)sw->features),
+			 "d"((uint32_t)(sw->features >> 32))
+			 : "memory");
+	bytes_copy(area + 464, caught->sw_reserved, SW_RESERVED_BYTES);
+	*(uint32_t *)(area + sw->xstate_bytes) = SW_MAGIC2;
+	restore_vectors(&initial_vectors, sw->features);
+	return area;
+}
+
+/* The stack for the handler: below what was interrupted, or the alternate one. */
+static uint64_t handler_stack(const struct cpu *cpu, const struct dune_state *state,
+			      const struct kernel_action *action, stack_t *alternate)
+{
+	uint64_t rsp = state->gpr[DUNE_RSP] - 128;
+
+	if (state->cs & 3)
+		rsp = (uint64_t)cpu->ring3; /* ring 0's, as for a system call */
+	RAW(SYS_sigaltstack, NULL, alternate);
+	if (!(action->flags & SA_ONSTACK) || (alternate->ss_flags & SS_DISABLE))
+		return rsp;
+	if (rsp - (uint64_t)alternate->ss_sp < alternate->ss_size)
+		return rsp;
+	return (uint64_t)alternate->ss_sp + alternate->ss_size;
+}
+
+static void write_trap(mcontext_t *context, const struct cpu *cpu, const struct dune_frame *trap)
+{
+	context->gregs[REG_TRAPNO] = trap ? trap->vector : 0;
+	context->gregs[REG_ERR] = trap ? trap->error & 0x3fff : 0;
+	context->gregs[REG_CR2] = trap ? cpu->fault_cr2 : 0;
+}
+
+/* The guest's state becomes that at the handler's start; what was is in the frame. */
+static void make_frame(struct cpu *cpu, struct dune_state *state, const struct dune_frame *trap)
+{
+	struct caught_signal *caught = &cpu->signal;
+	stack_t alternate = { .ss_flags = SS_DISABLE };
+	uint64_t rsp = handler_stack(cpu, state, &caught->action, &alternate);
+	void *vectors = save_vectors(caught, &rsp);
+	struct signal_frame *frame;
+
+	frame = (void *)(((rsp - sizeof(*frame)) & -16ull) - 8);
+	frame->restorer = caught->action.restorer;
+	frame->context.flags = CONTEXT_FLAGS;
+	frame->context.link = NULL;
+	frame->context.stack = alternate;
+	write_registers(&frame->context.registers, state);
+	write_trap(&frame->context.registers, cpu, trap);
+	frame->context.registers.fpregs = vectors;
+	frame->context.mask = caught->mask;
+	bytes_copy(frame->info, caught->info, SIGINFO_BYTES);
+
+	state->rip = caught->action.handler;
+	state->gpr[DUNE_RSP] = (uint64_t)frame;
+	state->gpr[DUNE_RDI] = caught->number;
+	state->gpr[DUNE_RSI] = (uint64_t)frame->info;
+	state->gpr[DUNE_RDX] = (uint64_t)&frame->context;
+	state->gpr[DUNE_RAX] = 0;
+	state->rflags = RFLAGS_RING0;
+}
+
+/* ---- Giving -------------------------------------------------------------------- */
+
+static void set_state(struct cpu *cpu, struct dune_state *state)
+{
+	long result;
+
+	state->groups = DUNE_STATE_REGS | DUNE_STATE_SEGMENTS;
+	result = dune_backend_set_state(cpu->vcpu_fd, state);
+	if (result)
+		dune_fault_exit(cpu, result);
+}
+
+static void get_state(struct cpu *cpu, struct dune_state *state)
+{
+	long result;
+
+	*state = (struct dune_state){ .groups = DUNE_STATE_REGS | DUNE_STATE_SEGMENTS };
+	result = dune_backend_get_state(cpu->vcpu_fd, state);
+	if (result)
+		dune_fault_exit(cpu, result);
+}
+
+/* The handler runs in ring 0, with ring 0's FS, whatever was interrupted; GS may have
+ * been caught half way between two swapgs. */
+static void make_ring0(struct cpu *cpu, struct dune_state *state)
+{
+	if (state->cs & 3)
+		state->fs_base = cpu->fs_ring0;
+	state->cs = DUNE_SEL_CODE0;
+	state->ss = DUNE_SEL_DATA0;
+	if (state->kernel_gs_base != (uint64_t)cpu) {
+		state->gs_base = state->kernel_gs_base;
+		state->kernel_gs_base = (uint64_t)cpu;
+	}
+}
+
+/* The last step opens the mask: a next signal may be caught right there. */
+static void give(struct cpu *cpu, struct dune_state *state, const struct dune_frame *trap)
+{
+	struct caught_signal *caught = &cpu->signal;
+	uint64_t mask = caught->mask | caught->action.mask;
+
+	if (!(caught->action.flags & SA_NODEFER))
+		mask |= 1ull << (caught->number - 1);
+	make_frame(cpu, state, trap);
+	make_ring0(cpu, state);
+	set_state(cpu, state);
+	cpu->signal_state = SIGNAL_NONE;
+	RAW(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, sizeof(mask));
+}
+
+bool dune_signal_deliver(struct cpu *cpu)
+{
+	struct dune_state state;
+
+	if (cpu->signal_state != SIGNAL_PENDING)
+		return false;
+	get_state(cpu, &state);
+	if (!dune_signal_settle(cpu, &state))
+		return false;
+	give(cpu, &state, NULL);
+	return true;
+}
+
+/* The handler first, then the call: so the guest is at its VMCALL again. */
+void dune_signal_deliver_before_call(struct cpu *cpu)
+{
+	struct dune_state state;
+
+	get_state(cpu, &state);
+	state.rip -= VMCALL_BYTES;
+	give(cpu, &state, NULL);
+}
+
+long dune_signal_trap_exit(struct cpu *cpu, const struct dune_frame *frame)
+{
+	bool from_trap = cpu->signal_state == SIGNAL_AT_EXIT;
+	struct dune_state state;
+
+	get_state(cpu, &state);
+	dune_signal_state_of_frame(&state, frame);
+	if (cpu->signal_state == SIGNAL_NONE)
+		set_state(cpu, &state);
+	else
+		give(cpu, &state, from_trap ? frame : NULL);
+	return state.gpr[DUNE_RAX];
+}
+
+long dune_signal_return(struct cpu *cpu, long nr)
+{
+	struct signal_frame *frame;
+	const struct sw_bytes *sw;
+	struct dune_state state;
+	char *vectors;
+
+	(void)nr;
+	get_state(cpu, &state);
+	frame = (void *)(state.gpr[DUNE_RSP] - offsetof(struct signal_frame, context));
+	read_registers(&state, &frame->context.registers);
+	set_state(cpu, &state);
+	vectors = (char *)frame->context.registers.fpregs;
+	if (vectors) {
+		sw = (const void *)(vectors + 464);
+		restore_vectors(vectors, sw->features);
+	}
+	RAW(SYS_rt_sigprocmask, SIG_SETMASK, &frame->context.mask, NULL, 8);
+	return state.gpr[DUNE_RAX];
+}
