@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * System calls and faults with any stack pointer and any flags reach ring 0
+ * unharmed, write nothing by way of ring 3's stack, and go back as they came.
+ */
+#define _GNU_SOURCE
+#include "ring3.h"
+#include "ring3_attacks.h"
+
+#include <sys/mman.h>
+
+static unsigned forged_stacks(uint64_t *stacks)
+{
+	unsigned nr = 0;
+
+	stacks[nr++] = 0;
+	stacks[nr++] = 8;
+	stacks[nr++] = (uintptr_t)ring3_canary + PAGE_BYTES;
+	stacks[nr++] = (uintptr_t)ring3_canary + PAGE_BYTES + 1;
+	stacks[nr++] = (uintptr_t)&nr;
+	stacks[nr++] = ring3_stack_top() - 3;
+	stacks[nr++] = 0x0000800000000000;
+	stacks[nr++] = 0xffff7fffffffffff;
+	stacks[nr++] = 0xffffffffffffffff;
+	stacks[nr++] = 0xffff888000001000;
+	stacks[nr++] = ring3_at(attacks) + 64; /* not writable */
+	return nr;
+}
+
+static void whatever_the_stack(void)
+{
+	uint64_t stacks[16];
+	unsigned nr;
+
+	ring3_prepare();
+	nr = forged_stacks(stacks);
+	for (unsigned i = 0; i < nr; i++) {
+		ring3_returns(attack_syscall_rsp, stacks[i], RING3_SYSCALL_RESULT);
+		ring3_check_host();
+		ring3_faults(attack_fault_rsp, stacks[i], 6);
+		ring3_check_host();
+	}
+}
+
+static void whatever_the_flags(void)
+{
+	const uint64_t flags[] = { 0x202, 0x602, 0x40202, 0x202 | 0x8d5, 0x240ed7, 0x200202 };
+
+	ring3_prepare();
+	for (unsigned i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
+		ring3_returns(attack_syscall_flags, flags[i], flags[i]);
+		ring3_check_host();
+	}
+	/* IF and IOPL are not ring 3's to change. */
+	ring3_returns(attack_syscall_flags, 0x3202, 0x202);
+	ring3_returns(attack_syscall_flags, 0x2, 0x202);
+	ring3_check_host();
+}
+
+/* A single step is ring 3's own: it ends there, with #DB, not in ring 0. */
+static void single_steps_stay_in_ring_3(void)
+{
+	struct dune_ring3_end end = { 0 };
+	uint64_t value;
+
+	ring3_prepare();
+	CHECK_EQ(ring3_try(attack_syscall_flags, 0x302, 0, 0, &value, &end), -EFAULT);
+	CHECK_EQ(end.vector, 1);
+	CHECK(dune_arena_contains(end.rip, 1));
+	ring3_check_host();
+}
+
+/* syscall as the last instruction below the hole: to go back there is #GP. */
+static void return_to_an_address_that_is_not_canonical(void)
+{
+	char *page;
+	void *arena;
+	struct dune_ring3_end end = { 0 };
+	uint64_t value;
+	int result;
+
+	ring3_prepare();
+	result = dune_arena_create(0x7fffc0000000, DUNE_ARENA_BYTES, DUNE_ARENA_KEEP, &arena);
+	if (result)
+		harness_note("no arena at the top of the address space: %d", result);
+	page = mmap((void *)0x7fffffffe000, PAGE_BYTES, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	TEST_REQUIRE(!result && page == (char *)0x7fffffffe000, "the last page is in use");
+	dune_user_begin();
+	page[PAGE_BYTES - 2] = 0x0f;
+	page[PAGE_BYTES - 1] = 0x05;
+	dune_user_end();
+	CHECK_OK(mprotect(page, PAGE_BYTES, PROT_READ | PROT_EXEC));
+	CHECK_EQ(dune_ring3_call((uintptr_t)page + PAGE_BYTES - 2, ring3_stack_top(), 0, 0, 0,
+				 &value, &end),
+		 -EFAULT);
+	CHECK(end.vector == 13 || end.vector == 14);
+	ring3_check_host();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		guest_test(whatever_the_stack),
+		guest_test(whatever_the_flags),
+		guest_test(single_steps_stay_in_ring_3),
+		guest_test(return_to_an_address_that_is_not_canonical),
+	};
+
+	return run_guest_tests(tests);
+}

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Hostile code for ring 3; see ring3_attacks.h. */
+	.section .rodata
+	.macro ATTACK name
+	.globl \name
+\name:
+	.endm
+
+	.balign 4096
+	ATTACK attacks
+
+	ATTACK attack_return
+	mov	%rdi, %rax
+	ret
+
+	ATTACK attack_vmcall
+	mov	%rdi, %rax
+	mov	%rsi, %rdi
+	mov	%rdx, %rsi
+	vmcall
+	ret
+
+	ATTACK attack_syscall
+	mov	$39, %eax
+	syscall
+	ret
+
+	ATTACK attack_syscall_rsp
+	mov	%rsp, %r12
+	mov	%rdi, %rsp
+	mov	$39, %eax
+	syscall
+	mov	%rsp, %rdx
+	mov	%r12, %rsp
+	cmp	%rdi, %rdx
+	je	1f
+	mov	$-1, %rax
+1:	ret
+
+	ATTACK attack_fault_rsp
+	mov	%rdi, %rsp
+	ud2
+
+	/* The flags go through r8; TF is cleared afterwards. */
+	ATTACK attack_syscall_flags
+	push	%rdi
+	popfq
+	mov	$39, %eax
+	syscall
+	pushfq
+	pop	%r8
+	pushq	$0x202
+	popfq
+	mov	%r8, %rax
+	ret
+
+	ATTACK attack_syscall_gs
+	wrgsbase %rdi
+	mov	$39, %eax
+	syscall
+	rdgsbase %rax
+	ret
+
+	ATTACK attack_syscall_fs
+	wrfsbase %rdi
+	mov	$39, %eax
+	syscall
+	rdfsbase %rax
+	ret
+
+	ATTACK attack_fault_gs
+	wrgsbase %rdi
+	ud2
+
+	ATTACK attack_fault_fs
+	wrfsbase %rdi
+	ud2
+
+	ATTACK attack_spin_bases
+	wrgsbase %rdi
+	wrfsbase %rsi
+1:	dec	%rdx
+	jnz	1b
+	rdgsbase %rax
+	ret
+
+	ATTACK attack_selectors
+	xor	%eax, %eax
+	mov	%eax, %ds
+	mov	%eax, %es
+	mov	%eax, %fs
+	mov	%eax, %gs
+	mov	$39, %eax
+	syscall
+	mov	$0x2b, %ecx
+	mov	%ecx, %ds
+	mov	%ecx, %es
+	mov	%ecx, %fs
+	mov	%ecx, %gs
+	mov	$39, %eax
+	syscall
+	ret
+
+	ATTACK attacks_end
+
+	.section .note.GNU-stack, "", @progbits

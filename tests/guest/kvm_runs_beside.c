@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * KVM guests and Dune processes run at the same time, and neither disturbs the
+ * other: not its registers, MSRs, memory or results.
+ */
+#define _GNU_SOURCE
+#include "guest.h"
+#include "module.h"
+#include "small_kvm.h"
+
+#include <sched.h>
+#include <signal.h>
+#include <sys/syscall.h>
+
+static void needs_kvm(void)
+{
+	TEST_REQUIRE(!access("/dev/kvm", R_OK | W_OK), "/dev/kvm cannot be opened");
+}
+
+static void kvm_guest(unsigned nr_exits)
+{
+	const char *why;
+
+	if (small_kvm_run(nr_exits, &why))
+		FAIL("%s", why);
+}
+
+static pid_t start_kvm_guest(unsigned nr_exits)
+{
+	pid_t child = harness_fork();
+
+	if (!child) {
+		kvm_guest(nr_exits);
+		_exit(0);
+	}
+	return child;
+}
+
+/* Work whose result is known: all kinds of exits, and registers in between. */
+static void work_in_dune(unsigned turns)
+{
+	volatile double sum = 0;
+	char *page = map_pages(4, 3);
+
+	for (unsigned i = 1; i <= turns; i++) {
+		CHECK_EQ(syscall(SYS_getppid), getppid());
+		page[i % 4 * PAGE_BYTES] = i;
+		sum += i;
+		for (volatile int spin = 0; spin < 200; spin++)
+			;
+		if (i % 64 == 0) {
+			unsigned leaf = 0;
+
+			__asm__ volatile("cpuid" : "+a"(leaf)::"rbx", "rcx", "rdx");
+			CHECK(leaf > 0);
+		}
+	}
+	CHECK(sum == turns * (turns + 1.0) / 2);
+}
+
+static void dune_is_held_by_kvm(void)
+{
+	struct dune_info info;
+
+	needs_kvm();
+	enter_dune();
+	CHECK_EQ(dune_get_info(&info), 0);
+	CHECK(info.kvm_held);
+}
+
+static void in_another_process(void)
+{
+	pid_t child;
+
+	needs_kvm();
+	child = start_kvm_guest(400);
+	enter_dune();
+	work_in_dune(3000);
+	JOIN(child);
+}
+
+static void several_of_both(void)
+{
+	pid_t children[4];
+
+	needs_kvm();
+	for (int i = 0; i < 4; i++) {
+		if (i % 2) {
+			children[i] = start_kvm_guest(150);
+			continue;
+		}
+		children[i] = harness_fork();
+		if (!children[i]) {
+			enter_dune();
+			work_in_dune(1000);
+			_exit(0);
+		}
+	}
+	for (int i = 0; i < 4; i++)
+		JOIN(children[i]);
+}
+
+/* The same thread, in turns: KVM's state is lazily left in the CPU. */
+static void in_the_same_thread(void)
+{
+	needs_kvm();
+	CHECK_EQ(dune_init(), 0);
+	for (int i = 0; i < 10; i++) {
+		kvm_guest(3);
+		CHECK_EQ(dune_enter(), 0);
+		work_in_dune(5);
+		CHECK_EQ(dune_leave(), 0);
+	}
+}
+
+/* The ioctls of KVM as system calls of a process in Dune. */
+static void made_from_inside(void)
+{
+	needs_kvm();
+	enter_dune();
+	kvm_guest(50);
+	work_in_dune(50);
+	kvm_guest(50);
+}
+
+static void kvm_stays_as_it_was(void)
+{
+	needs_kvm();
+	for (int i = 0; i < 3; i++) {
+		pid_t child = harness_fork();
+
+		if (!child) {
+			enter_dune();
+			work_in_dune(20);
+			_exit(0);
+		}
+		JOIN(child);
+		kvm_guest(10);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		guest_test(dune_is_held_by_kvm),
+		guest_test_limit(in_another_process, 60),
+		guest_test_limit(several_of_both, 60),
+		guest_test(in_the_same_thread),
+		guest_test(made_from_inside),
+		guest_test(kvm_stays_as_it_was),
+	};
+
+	return run_guest_tests(tests);
+}

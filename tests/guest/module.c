@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Kernel modules, by the system calls themselves. dune.ko is looked for in
+ * $DUNE_MODULE, $DUNE_ROOT/dune.ko and /dune/dune.ko.
+ */
+#define _GNU_SOURCE
+#include "module.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#define PARAMETERS "/sys/module/dune/parameters"
+
+static char parameters[512];
+
+bool module_is_loaded(const char *name)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "/sys/module/%s/refcnt", name);
+	return !access(path, F_OK);
+}
+
+/* " name=value …" of the module as it is loaded now. */
+static void remember_parameters(void)
+{
+	DIR *directory = opendir(PARAMETERS);
+	struct dirent *entry;
+
+	parameters[0] = 0;
+	while (directory && (entry = readdir(directory))) {
+		char path[512], value[64] = "";
+		size_t length = strlen(parameters);
+		FILE *file;
+
+		snprintf(path, sizeof(path), PARAMETERS "/%s", entry->d_name);
+		if (entry->d_name[0] == '.' || !(file = fopen(path, "r")))
+			continue;
+		if (fgets(value, sizeof(value), file))
+			snprintf(parameters + length, sizeof(parameters) - length, " %s=%.*s",
+				 entry->d_name, (int)strcspn(value, "\n"), value);
+		fclose(file);
+	}
+	if (directory)
+		closedir(directory);
+}
+
+int module_unload(const char *name)
+{
+	if (!strcmp(name, "dune"))
+		remember_parameters();
+	return syscall(SYS_delete_module, name, O_NONBLOCK) ? -errno : 0;
+}
+
+static int open_dune(void)
+{
+	char path[512];
+
+	if (getenv("DUNE_MODULE"))
+		return open(getenv("DUNE_MODULE"), O_RDONLY);
+	snprintf(path, sizeof(path), "%s/dune.ko", getenv("DUNE_ROOT") ?: "/dune");
+	return open(path, O_RDONLY);
+}
+
+int module_load_dune(void)
+{
+	int fd = open_dune(), result = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (syscall(SYS_finit_module, fd, parameters, 0))
+		result = -errno;
+	close(fd);
+	return result;
+}
+
+int module_probe(const char *name)
+{
+	int status = -1;
+	pid_t child = fork();
+
+	if (!child) {
+		execl("/sbin/modprobe", "modprobe", name, (char *)NULL);
+		_exit(127);
+	}
+	waitpid(child, &status, 0);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}

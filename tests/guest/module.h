@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Loading and unloading kernel modules, for tests that do; see module.c. */
+#ifndef DUNE_TESTS_MODULE_H
+#define DUNE_TESTS_MODULE_H
+
+#include <stdbool.h>
+
+bool module_is_loaded(const char *name);
+/* 0 or -errno. */
+int module_unload(const char *name);
+/* dune.ko, with the parameters it had when it was first asked for. */
+int module_load_dune(void);
+/* By modprobe: its exit status. */
+int module_probe(const char *name);
+
+#endif

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Where kvm_intel is not loaded, Dune turns VMX on itself, and off again, so
+ * that KVM works afterwards.
+ */
+#define _GNU_SOURCE
+#include "guest.h"
+#include "module.h"
+#include "small_kvm.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sched.h>
+
+static int had_kvm;
+
+static void without_kvm(void)
+{
+	TEST_REQUIRE(geteuid() == 0, "not root");
+	had_kvm = module_is_loaded("kvm_intel");
+	if (had_kvm)
+		TEST_REQUIRE(module_unload("kvm_intel") == 0, "kvm_intel cannot be unloaded");
+	TEST_REQUIRE(access("/dev/kvm", F_OK) || open("/dev/kvm", O_RDWR) < 0,
+		     "KVM is built in");
+}
+
+static void bring_kvm_back(void)
+{
+	const char *why;
+
+	if (!had_kvm)
+		return;
+	CHECK_EQ(module_probe("kvm_intel"), 0);
+	if (small_kvm_run(3, &why))
+		FAIL("%s", why);
+}
+
+/* Children, so that KVM can be brought back whatever happens in them. */
+static int in_a_child(void (*function)(void))
+{
+	pid_t child = harness_fork();
+
+	if (!child) {
+		function();
+		_exit(0);
+	}
+	return harness_wait(child);
+}
+
+static void enter_and_work(void)
+{
+	struct dune_info info;
+	char *page = map_pages(100, 3);
+	int result = dune_init();
+
+	if (result == -EOPNOTSUPP || result == -EBUSY)
+		_exit(77);
+	CHECK_EQ(result, 0);
+	CHECK_EQ(dune_get_info(&info), 0);
+	CHECK(!info.kvm_held);
+	CHECK_EQ(dune_enter(), 0);
+	for (int i = 0; i < 1000; i++) {
+		page[i % 100 * PAGE_BYTES]++;
+		CHECK_EQ(getppid() > 0, 1);
+	}
+	CHECK_EQ(dune_leave(), 0);
+	CHECK_EQ(dune_enter(), 0);
+}
+
+static void turns_vmx_on_itself(void)
+{
+	int code;
+
+	without_kvm();
+	code = in_a_child(enter_and_work);
+	bring_kvm_back();
+	TEST_REQUIRE(code != 77, "the module cannot turn VMX on itself here");
+	CHECK_EQ(code, 0);
+}
+
+static void spin_inside(void)
+{
+	enter_and_work();
+	for (;;)
+		;
+}
+
+static void dies_while_it_holds_vmx(void)
+{
+	int code = 0;
+
+	without_kvm();
+	for (int i = 0; i < 5; i++) {
+		pid_t child = harness_fork();
+
+		if (!child)
+			spin_inside();
+		usleep(1000 + i * 5000);
+		kill(child, SIGKILL);
+		code = harness_wait(child);
+		if (code == 77)
+			break;
+	}
+	bring_kvm_back();
+	TEST_REQUIRE(code != 77, "the module cannot turn VMX on itself here");
+	CHECK_EQ(code, 128 + SIGKILL);
+}
+
+static void two_processes(void)
+{
+	pid_t child;
+	int first, second;
+
+	without_kvm();
+	child = harness_fork();
+	if (!child) {
+		enter_and_work();
+		_exit(0);
+	}
+	first = in_a_child(enter_and_work);
+	second = harness_wait(child);
+	bring_kvm_back();
+	TEST_REQUIRE(first != 77, "the module cannot turn VMX on itself here");
+	CHECK_EQ(first, 0);
+	CHECK_EQ(second, 0);
+}
+
+static void move_between_cpus(void)
+{
+	cpu_set_t set;
+
+	enter_and_work();
+	for (int i = 0; i < 20; i++) {
+		CPU_ZERO(&set);
+		CPU_SET(i % 2, &set);
+		CHECK_OK(sched_setaffinity(0, sizeof(set), &set));
+		CHECK_EQ(current_ring(), 0);
+	}
+}
+
+static void on_any_cpu(void)
+{
+	int code;
+
+	TEST_REQUIRE(sysconf(_SC_NPROCESSORS_ONLN) > 1, "needs two CPUs");
+	without_kvm();
+	code = in_a_child(move_between_cpus);
+	bring_kvm_back();
+	TEST_REQUIRE(code != 77, "the module cannot turn VMX on itself here");
+	CHECK_EQ(code, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		guest_test(turns_vmx_on_itself),
+		guest_test(dies_while_it_holds_vmx),
+		guest_test(two_processes),
+		guest_test(on_any_cpu),
+	};
+
+	return run_guest_tests(tests);
+}
