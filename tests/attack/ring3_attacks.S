@@ -13,6 +13,10 @@
 	mov	%rdi, %rax
 	ret
 
+	ATTACK attack_return_address
+	mov	(%rsp), %rax
+	ret
+
 	ATTACK attack_vmcall
 	mov	%rdi, %rax
 	mov	%rsi, %rdi

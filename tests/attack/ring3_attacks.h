@@ -9,6 +9,7 @@
 
 extern const char attacks[], attacks_end[];
 extern const char attack_return[]; /* returns its first argument */
+extern const char attack_return_address[]; /* says where it goes back to */
 extern const char attack_vmcall[]; /* rax, rdi, rsi = the arguments */
 extern const char attack_syscall[]; /* a system call; returns its result */
 extern const char attack_syscall_rsp[]; /* the same with rsp = the argument */

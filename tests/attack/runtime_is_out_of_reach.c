@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Whatever is mapped in the process, ring 3 can read, write or execute only what
- * lies in an arena: program, libraries, heap, stack, vDSO, page tables, IDT.
+ * lies in an arena: not program, libraries, heap, stack, vDSO, page tables, IDT.
+ * One page is excepted, the one to which a called function returns; it holds
+ * nothing but code.
  */
 #define _GNU_SOURCE
 #include "ring3.h"
@@ -17,6 +19,7 @@ static struct area {
 	uint64_t start, end;
 } areas[NR_AREAS];
 static unsigned nr_areas;
+static uint64_t return_page;
 
 static void read_areas(void)
 {
@@ -29,7 +32,7 @@ static void read_areas(void)
 		struct area *area = &areas[nr_areas];
 
 		if (sscanf(line, "%lx-%lx", &area->start, &area->end) == 2 &&
-		    !dune_arena_contains(area->start, 1))
+		    area->start != return_page && !dune_arena_contains(area->start, 1))
 			nr_areas++;
 	}
 	fclose(maps);
@@ -51,6 +54,8 @@ static void cannot_reach(const char *code, uint64_t address)
 static void place_faults(void)
 {
 	ring3_prepare();
+	CHECK_EQ(ring3_try(attack_return_address, 0, 0, 0, &return_page, NULL), 0);
+	return_page &= -PAGE_BYTES;
 	/* These instead of the attacks, in an arena of their own. */
 	ring3_place(faults, faults_end);
 }
@@ -85,6 +90,7 @@ static void write_nothing(void)
 {
 	place_faults();
 	try_areas(fault_write);
+	cannot_reach(fault_write, return_page);
 	for (unsigned i = 0; i < sizeof(ring3_canary); i++)
 		CHECK_EQ(ring3_canary[i], 0x5a);
 }

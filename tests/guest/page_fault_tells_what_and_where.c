@@ -16,9 +16,8 @@ static void check_fault(const volatile void *address, unsigned bits, unsigned ma
 
 static void where_nothing_is_mapped(void)
 {
-	char *hole = map_pages(3, PROT_READ | PROT_WRITE);
+	char *hole = (char *)0x10000000000; /* far from everything else */
 
-	CHECK_OK(munmap(hole, 3 * PAGE_BYTES));
 	enter_dune();
 	probe_init();
 	CHECK_EQ(probe_read(hole + 5), -1);
