@@ -12,6 +12,7 @@
 #include <linux/syscore_ops.h>
 #include <linux/version.h>
 #include <asm/cpufeature.h>
+#include <asm/fpu/api.h>
 #include <asm/tlbflush.h>
 
 /* 6.3 made vm_flags read-only and gave it accessors. */
@@ -80,6 +81,23 @@ struct compat_syscore {
 	((void)(handle), register_syscore_ops(table))
 #define compat_unregister_syscore(handle, table)                               \
 	((void)(handle), unregister_syscore_ops(table))
+#endif
+
+/* Later kernels keep this one, too, to KVM; see fpu.c. */
+#define COMPAT_HAS_SWITCH_FPU_RETURN (LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0))
+
+/* It lost an argument that was never used, and its header has moved. */
+#if __has_include(<linux/entry-virt.h>)
+#include <linux/entry-virt.h>
+#else
+#include <linux/entry-kvm.h>
+#endif
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 17, 0)
+#define compat_xfer_to_guest_mode_handle_work()                                \
+	xfer_to_guest_mode_handle_work(NULL)
+#else
+#define compat_xfer_to_guest_mode_handle_work()                                \
+	xfer_to_guest_mode_handle_work()
 #endif
 
 /* Lazy preemption (6.13) has a flag of its own. */

@@ -15,6 +15,7 @@
 #include "compat.h"
 #include "cpu_insn.h"
 #include "exit.h"
+#include "fpu.h"
 #include "mitigation.h"
 #include "trace.h"
 #include "vcpu.h"
@@ -24,13 +25,24 @@
 #include "vmx_insn.h"
 
 /*
- * Work that only the way back to user mode does: signals and scheduling, but
- * also the thread's FPU state or KVM's lazily kept MSRs. Without any of these,
- * the hardware holds the thread's own state.
+ * Work to do before entering: a signal to deliver, the CPU to give up, what
+ * rseq wants after a preemption. The kernel's own function for entering guests
+ * does it, without going back to user mode, where a traced thread would stop
+ * and come back with the same work to do.
  */
-#define WORK_FLAGS                                                             \
-	(EXIT_TO_USER_MODE_WORK | COMPAT_TIF_NEED_RESCHED_LAZY |               \
-	 _TIF_NEED_FPU_LOAD | _TIF_USER_RETURN_NOTIFY)
+#define WORK_HERE                                                              \
+	(_TIF_NEED_RESCHED | COMPAT_TIF_NEED_RESCHED_LAZY | _TIF_SIGPENDING |  \
+	 _TIF_NOTIFY_SIGNAL | _TIF_NOTIFY_RESUME)
+
+/*
+ * What only the way back to user mode does; among it, putting back what KVM
+ * left in MSRs. Without any of these the hardware holds the thread's own state,
+ * but for its vector state (fpu.h).
+ */
+#define WORK_OUTSIDE                                                           \
+	((EXIT_TO_USER_MODE_WORK & ~WORK_HERE) | _TIF_USER_RETURN_NOTIFY)
+
+#define WORK_FLAGS (WORK_HERE | WORK_OUTSIDE)
 
 /* ---- Loading and putting back ------------------------------------------- */
 
@@ -291,6 +303,15 @@ static int entry_refused(struct dune_vcpu *vcpu)
 	return DUNE_EXIT_FAIL_ENTRY;
 }
 
+static noinline int do_work(void)
+{
+	if (compat_thread_flags() & WORK_OUTSIDE)
+		return DUNE_EXIT_INTR;
+	if (compat_xfer_to_guest_mode_handle_work())
+		return DUNE_EXIT_INTR;
+	return ACTION_INTERRUPT;
+}
+
 /* One section with interrupts off; on return they are on. */
 static int enter_once(struct dune_vcpu *vcpu)
 {
@@ -306,10 +327,14 @@ static int enter_once(struct dune_vcpu *vcpu)
 			return action;
 	}
 	/* Checked with interrupts off, so that no wake-up is lost. */
-	if (unlikely(compat_thread_flags() & WORK_FLAGS)) {
-		dune_vmcs_put(vcpu->host.displaced);
-		local_irq_enable();
-		return DUNE_EXIT_INTR;
+	if (unlikely(compat_thread_flags() & (WORK_FLAGS | _TIF_NEED_FPU_LOAD))) {
+		if (compat_thread_flags() & WORK_FLAGS) {
+			dune_vmcs_put(vcpu->host.displaced);
+			local_irq_enable();
+			return do_work();
+		}
+		dune_fpu_load();
+		vcpu->fpu_loaded = true;
 	}
 
 	trace_dune_enter(vcpu, vcpu->host_cpu);
@@ -338,6 +363,10 @@ static int enter_once(struct dune_vcpu *vcpu)
 		__this_cpu_read(dune_vmcs_accesses);
 	__this_cpu_write(dune_vmcs_accesses, 0);
 	dune_vmcs_put(vcpu->host.displaced);
+	if (unlikely(vcpu->fpu_loaded)) {
+		vcpu->fpu_loaded = false;
+		dune_fpu_put();
+	}
 
 	if (action != ACTION_INTERRUPT) {
 		local_irq_enable();
