@@ -59,7 +59,7 @@ static int make_trampoline(void)
 		return -ENOMEM;
 	dune_backend_flush_tlb();
 	dune_ring3_trampoline = page;
-	dune_ring3_return = page + 2; /* behind `syscall` */
+	dune_ring3_return = page + (dune_ring3_trampoline_return - dune_ring3_trampoline_start);
 	return 0;
 }
 

@@ -82,6 +82,7 @@ void dune_cpu_system_state(const struct cpu *cpu, struct dune_state *state)
 	uint64_t optional = X86_CR4_SMAP | X86_CR4_PGE | X86_CR4_UMIP | X86_CR4_PKE;
 
 	state->cr0 = X86_CR0_PG | X86_CR0_PE | X86_CR0_WP | X86_CR0_NE | X86_CR0_ET | X86_CR0_MP;
+	state->cr0 |= X86_CR0_AM & dune.caps.cr0_allowed;
 	state->cr3 = dune_pgtable_root();
 	state->cr4 = cr4 | (optional & dune.caps.cr4_allowed);
 	state->lstar = (uint64_t)dune_trap_lstar;

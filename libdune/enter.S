@@ -151,7 +151,9 @@ run_over:
 
 /*
  * int dune_ring3_call(function, stack_top, a, b, c, uint64_t *value, end). Ring 3
- * gets its arguments and nothing of ring 0's that was in a register.
+ * starts at the trampoline, which calls the function: so it is ring 3 that touches its
+ * stack, and ring 3 that faults if the stack or the function is bad. It gets its
+ * arguments and nothing of ring 0's that was in a register.
  */
 	.globl	dune_ring3_call
 	.type	dune_ring3_call, @function
@@ -166,24 +168,15 @@ dune_ring3_call:
 	mov	%rax, CPU_FS_RING0(%rbx)
 	push	CPU_RING3(%rbx)
 	mov	%rsp, CPU_RING3(%rbx)
-	mov	dune_ring3_trampoline(%rip), %rax
-	cmpb	$0, dune_cpu_has_smap(%rip)
-	je	1f
-	stac
-	.globl	dune_ring3_call_store
-	.hidden	dune_ring3_call_store
-dune_ring3_call_store:
-	mov	%rax, -8(%rsi)
-	clac
-2:	lea	-8(%rsi), %r10
-	mov	%rcx, %rsi
-	mov	%rdi, %rcx
+	mov	%rdi, %rax
+	mov	%rsi, %r10
 	mov	%rdx, %rdi
+	mov	%rcx, %rsi
 	mov	%r8, %rdx
+	mov	dune_ring3_trampoline(%rip), %rcx
 	mov	$RFLAGS_RING3, %r11d
-	mov	CPU_FS_RING3(%rbx), %rax
+	mov	CPU_FS_RING3(%rbx), %r9
 	xor	%ebp, %ebp
-	xor	%r9d, %r9d
 	xor	%r12d, %r12d
 	xor	%r13d, %r13d
 	xor	%r14d, %r14d
@@ -191,25 +184,16 @@ dune_ring3_call_store:
 	.globl	dune_ring3_call_fs
 	.hidden	dune_ring3_call_fs
 dune_ring3_call_fs:
-	wrfsbase %rax
+	wrfsbase %r9
 	mov	%r10, %rsp
 	.globl	dune_ring3_call_rsp
 	.hidden	dune_ring3_call_rsp
 dune_ring3_call_rsp:
 	xor	%ebx, %ebx
-	/* A function that is not canonical is a #GP here, still in ring 0: trap.c
-	 * knows the place. */
 	.globl	dune_ring3_call_sysret
 	.hidden	dune_ring3_call_sysret
 dune_ring3_call_sysret:
 	sysretq
-
-	.globl	dune_ring3_call_store_nosmap
-	.hidden	dune_ring3_call_store_nosmap
-1:
-dune_ring3_call_store_nosmap:
-	mov	%rax, -8(%rsi)
-	jmp	2b
 
 /* As above. The usual way back is in trap_entry.S. */
 hidden_function dune_ring3_call_stopped
@@ -218,18 +202,18 @@ hidden_function dune_ring3_call_stopped
 	swapgs
 	mov	CPU_STOP_IST1(%rbx), %rcx
 	mov	%rcx, CPU_IST1(%rbx)
-1:	pop	CPU_RING3(%rbx)
+	pop	CPU_RING3(%rbx)
 	add	$8, %rsp
 	pop_callee_saved
 	ret
-/* The stack could not be written: rbx is cpu, rsp the context. */
-hidden_function dune_ring3_call_bad_stack
-	mov	$-EFAULT, %rax
-	jmp	1b
 
-/* Copied to a page that ring 3 may execute: where a called function returns to. */
+/* Copied to a page that ring 3 may execute: where dune_ring3_call() starts and ends. */
 hidden_function dune_ring3_trampoline_start
+	call	*%rax
 	syscall
+	.globl	dune_ring3_trampoline_return
+	.hidden	dune_ring3_trampoline_return
+dune_ring3_trampoline_return:
 	ud2
 	.globl	dune_ring3_trampoline_end
 	.hidden	dune_ring3_trampoline_end

@@ -144,9 +144,9 @@ static const struct {
 	[12] = { "stack segment fault", SIGBUS, SI_KERNEL },
 	[13] = { "general protection fault", SIGSEGV, SI_KERNEL },
 	[14] = { "page fault", SIGSEGV, SEGV_MAPERR },
-	[16] = { "x87 error", SIGFPE, FPE_FLTINV },
+	[16] = { "x87 error", SIGFPE, FPE_FLTINV }, /* or float_code() */
 	[17] = { "alignment check", SIGBUS, BUS_ADRALN },
-	[19] = { "SIMD error", SIGFPE, FPE_FLTINV },
+	[19] = { "SIMD error", SIGFPE, FPE_FLTINV }, /* or float_code() */
 	[21] = { "control protection", SIGSEGV, SI_KERNEL },
 };
 
@@ -190,9 +190,10 @@ static bool can_access(uint64_t address, bool write)
 static void report_page_fault(struct dune_frame *frame, uint64_t address)
 {
 	bool write = frame->error & PF_WRITE;
+	bool host = frame->fs_base & PF_HOST; /* by trap.c */
 	bool mapped = is_mapped(address);
 
-	if ((frame->error & PF_HOST) && !(frame->error & PF_FETCH)) {
+	if (host && !(frame->error & PF_FETCH)) {
 		if (can_access(address, write))
 			return;
 		if (is_deadly(SIGSEGV))
@@ -203,15 +204,40 @@ static void report_page_fault(struct dune_frame *frame, uint64_t address)
 	}
 	if (is_deadly(SIGSEGV))
 		explain(frame, address,
-			frame->error & PF_HOST ? ": not executable" :
-			mapped		       ? ": the guest's page table does not allow it" :
-						 ": nothing is mapped there");
+			!mapped ? ": nothing is mapped there" :
+			host	? ": not executable" :
+				  ": the guest's page table does not allow it");
 	raise_fault(SIGSEGV, mapped ? SEGV_ACCERR : SEGV_MAPERR, address);
+}
+
+/* What the x87 or SSE status says that is not masked; the guest's registers are here. */
+static int float_code(unsigned vector)
+{
+	uint16_t status, control;
+	uint32_t mxcsr, error;
+
+	if (vector == 16) {
+		__asm__ volatile("fnstsw %0\n\tfnstcw %1" : "=m"(status), "=m"(control));
+		error = status & ~control;
+	} else {
+		__asm__ volatile("stmxcsr %0" : "=m"(mxcsr));
+		error = mxcsr & ~(mxcsr >> 7);
+	}
+	if (error & 1)
+		return FPE_FLTINV;
+	if (error & 4)
+		return FPE_FLTDIV;
+	if (error & 8)
+		return FPE_FLTOVF;
+	if (error & 0x12)
+		return FPE_FLTUND;
+	return error & 0x20 ? FPE_FLTRES : FPE_FLTINV;
 }
 
 static void report(struct dune_frame *frame, uint64_t address)
 {
 	int signal = exceptions[frame->vector].signal ?: SIGSEGV;
+	int code;
 
 	if (frame->vector == 14) {
 		report_page_fault(frame, address);
@@ -221,7 +247,10 @@ static void report(struct dune_frame *frame, uint64_t address)
 		explain(frame, 0, "");
 	if (frame->vector == 8)
 		end(SIGSEGV);
-	raise_fault(signal, exceptions[frame->vector].code ?: SI_KERNEL, frame->rip);
+	code = exceptions[frame->vector].code ?: SI_KERNEL;
+	if (code == FPE_FLTINV)
+		code = float_code(frame->vector);
+	raise_fault(signal, code, code == SI_KERNEL ? 0 : frame->rip);
 }
 
 /* A handler for the signal runs when the trap path goes back: with the frame of the

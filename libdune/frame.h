@@ -40,8 +40,8 @@
 #define TRAP_SYSCALL         33
 #define TRAP_ROWS            34
 
-/* #PF error code. The last one is ours: set in page faults that the host's
- * mappings caused, and not the guest's tables. */
+/* #PF error code. The last one is ours: fault.c sets it in page faults that the host's
+ * mappings caused and not the guest's tables; trap.c takes it out. */
 #define PF_PRESENT 1
 #define PF_WRITE   2
 #define PF_USER    4

@@ -20,6 +20,8 @@
 #include "guest_signal.h"
 #include "trap.h"
 
+#define SYSCALL_BYTES 2
+
 static bool is_between(uint64_t address, const char *start, const char *end)
 {
 	return address >= (uint64_t)start && address < (uint64_t)end;
@@ -129,7 +131,7 @@ static void undo_call_return(const struct cpu *cpu, struct dune_state *state)
 {
 	restore_gs(cpu, state);
 	go_to_ring3(state, RFLAGS_RING3);
-	state->rip = dune_ring3_trampoline; /* its `syscall` again */
+	state->rip = dune_ring3_return - SYSCALL_BYTES;
 }
 
 static void finish_call_return(struct cpu *cpu, struct dune_state *state)
@@ -153,17 +155,14 @@ static void finish_call_return(struct cpu *cpu, struct dune_state *state)
 }
 
 /* The last four instructions into ring 3. */
-static bool finish_call(const struct cpu *cpu, struct dune_state *state)
+static void finish_call(const struct cpu *cpu, struct dune_state *state)
 {
-	if (state->gpr[DUNE_RCX] >> 47)
-		return false; /* #GP comes */
 	if (state->rip < (uint64_t)dune_ring3_call_rsp)
 		state->gpr[DUNE_RSP] = state->gpr[DUNE_R10];
 	state->gpr[DUNE_RBX] = 0;
 	state->fs_base = cpu->fs_ring3;
 	state->rip = state->gpr[DUNE_RCX];
 	go_to_ring3(state, RFLAGS_RING3);
-	return true;
 }
 
 bool dune_signal_settle(struct cpu *cpu, struct dune_state *state)
@@ -172,8 +171,10 @@ bool dune_signal_settle(struct cpu *cpu, struct dune_state *state)
 
 	if (state->cs & 3)
 		return true;
-	if (is_between(rip, dune_ring3_call_fs, dune_ring3_call_sysret + 1))
-		return finish_call(cpu, state);
+	if (is_between(rip, dune_ring3_call_fs, dune_ring3_call_sysret + 1)) {
+		finish_call(cpu, state);
+		return true;
+	}
 	if (!is_between(rip, dune_trap_entry_start, dune_trap_entry_end))
 		return true;
 	if (in_tail(rip))

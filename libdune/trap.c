@@ -43,7 +43,7 @@ dune_handler dune_trap_table[TRAP_ROWS];
 dune_handler dune_trap_fpu_table[TRAP_ROWS];
 uint64_t dune_trap_xsave_bytes;
 /* What handle_debug() and the like call, if it is not for them. */
-static dune_handler debug_handler, invalid_opcode_handler, protection_handler;
+static dune_handler debug_handler, invalid_opcode_handler;
 
 static uint64_t read_cr2(void)
 {
@@ -64,14 +64,9 @@ static bool fixup(struct dune_frame *frame)
 {
 	const char *rip = (const char *)frame->rip;
 
-	if (dune_frame_is_user(frame))
+	if (dune_frame_is_user(frame) || rip != dune_copy_fault)
 		return false;
-	if (rip == dune_copy_fault)
-		frame->rip = (uint64_t)dune_copy_fixup;
-	else if (rip == dune_ring3_call_store || rip == dune_ring3_call_store_nosmap)
-		frame->rip = (uint64_t)dune_ring3_call_bad_stack;
-	else
-		return false;
+	frame->rip = (uint64_t)dune_copy_fixup;
 	return true;
 }
 
@@ -122,24 +117,6 @@ static void handle_invalid_opcode(struct dune_frame *frame)
 		frame->rflags &= ~(uint64_t)RFLAGS_AC;
 }
 
-/* dune_ring3_call() of what is not canonical faults in ring 0, with nearly all of it
- * ring 3's already. */
-static void handle_protection(struct dune_frame *frame)
-{
-	struct cpu *cpu = dune_cpu_from_stack(frame);
-
-	if ((const char *)frame->rip != dune_ring3_call_sysret) {
-		protection_handler(frame);
-		return;
-	}
-	__asm__ volatile("wrfsbase %0" ::"r"(cpu->fs_ring0));
-	cpu->stop_ist1 = cpu->tss.ist[0] + CPU_IST_LEVEL;
-	frame->rip = (uint64_t)dune_ring3_call_stopped;
-	frame->rsp = (uint64_t)cpu->ring3;
-	frame->rflags = RFLAGS_RING0;
-	frame->rax = -EFAULT;
-}
-
 static void handle_double_fault(struct dune_frame *frame)
 {
 	host_call(dune_fault_report, (long)frame, read_cr2(), 0);
@@ -182,6 +159,10 @@ static void handle_page_fault_slow(struct dune_frame *frame)
 		restore_outer_cr2(frame);
 		return;
 	}
+	/* No hardware sets PF_HOST, so handlers do not see it; fault.c needs it. */
+	if (!dune_frame_is_user(frame))
+		frame->fs_base = frame->error & PF_HOST;
+	frame->error &= ~(uint64_t)PF_HOST;
 	if (!fixup(frame))
 		dune_trap_table[VECTOR_PF](frame);
 }
@@ -203,11 +184,10 @@ void dune_trap_init(void)
 
 	for (unsigned row = 0; row < DUNE_NR_VECTORS; row++)
 		dune_trap_table[row] = handle_default;
-	debug_handler = invalid_opcode_handler = protection_handler = handle_default;
+	debug_handler = invalid_opcode_handler = handle_default;
 	dune_trap_table[VECTOR_DB] = handle_debug;
 	if (!dune_cpu_has_smap)
 		dune_trap_table[VECTOR_UD] = handle_invalid_opcode;
-	dune_trap_table[VECTOR_GP] = handle_protection;
 	dune_trap_table[VECTOR_DF] = handle_double_fault;
 	dune_trap_table[TRAP_PAGE_FAULT_SLOW] = handle_page_fault_slow;
 	dune_trap_table[TRAP_SYSCALL] = handle_syscall_default;
@@ -236,8 +216,6 @@ PUBLIC int dune_set_handler(unsigned vector, dune_handler handler, unsigned flag
 		debug_handler = entry;
 	else if (vector == VECTOR_UD && !dune_cpu_has_smap)
 		invalid_opcode_handler = entry;
-	else if (vector == VECTOR_GP)
-		protection_handler = entry;
 	else
 		dune_trap_table[vector] = entry;
 	return 0;

@@ -26,15 +26,14 @@ extern char dune_trap_to_user[], dune_trap_to_user_end[];
 extern char dune_trap_from_ring3[], dune_trap_system_call[], dune_trap_call_start[];
 extern char dune_trap_no_call[];
 extern char dune_trap_call_done[], dune_trap_call_done_fs[], dune_trap_call_done_stored[];
-extern char dune_ring3_call_fs[], dune_ring3_call_rsp[];
 
 /* enter.S */
 extern char dune_ring3_run_stopped[], dune_ring3_call_stopped[];
-extern char dune_ring3_call_store[], dune_ring3_call_store_nosmap[];
-extern char dune_ring3_call_bad_stack[], dune_ring3_call_sysret[];
+extern char dune_ring3_call_fs[], dune_ring3_call_rsp[], dune_ring3_call_sysret[];
 extern char dune_copy_fault[], dune_copy_fixup[];
 long dune_copy(void *to, const void *from, uint64_t bytes);
 extern char dune_ring3_trampoline_start[], dune_ring3_trampoline_end[];
+extern char dune_ring3_trampoline_return[];
 /* Where ring 3 finds the copy, and what RCX holds after its system call. */
 extern uint64_t dune_ring3_trampoline, dune_ring3_return;
 
