@@ -110,12 +110,15 @@ int dune_backend_set_state(int vcpu_fd, const struct dune_state *state)
 	return RAW(SYS_ioctl, vcpu_fd, DUNE_SET_STATE, state);
 }
 
-bool dune_backend_owns_fd(int fd)
+/* The lowest descriptor that Dune cannot do without and that is not below fd, or -1. */
+long dune_backend_next_fd(unsigned fd)
 {
-	if (fd == dune.vm_fd)
-		return true;
+	long next = (unsigned)dune.vm_fd >= fd ? dune.vm_fd : -1;
+
+	dune_lock(&dune.lock);
 	for (struct cpu *cpu = dune.cpus; cpu; cpu = cpu->next)
-		if (cpu->vcpu_fd == fd)
-			return true;
-	return false;
+		if ((unsigned)cpu->vcpu_fd >= fd && (next < 0 || cpu->vcpu_fd < next))
+			next = cpu->vcpu_fd;
+	dune_unlock(&dune.lock);
+	return next;
 }

@@ -33,8 +33,7 @@ int dune_backend_get_stats(struct dune_stats *stats);
 int dune_backend_create_vcpu(void *at, struct dune_run **run);
 int dune_backend_get_state(int vcpu_fd, struct dune_state *state);
 int dune_backend_set_state(int vcpu_fd, const struct dune_state *state);
-/* True for the descriptors that Dune cannot do without. */
-bool dune_backend_owns_fd(int fd);
+long dune_backend_next_fd(unsigned fd);
 
 /* A lock that works in both worlds and needs no libc. */
 void dune_lock(int *lock);

@@ -102,30 +102,24 @@ static long call_exit(struct cpu *cpu, long nr)
 	dune_thread_exit(cpu, cpu->run->gpr[DUNE_RDI]);
 }
 
+static bool is_own(unsigned fd)
+{
+	return dune_backend_next_fd(fd) == (long)fd;
+}
+
 /* Programs close what they did not open; Dune's own descriptors are not theirs. */
 static long call_close(struct cpu *cpu, long nr)
 {
-	if (dune_backend_owns_fd(cpu->run->gpr[DUNE_RDI]))
+	if (is_own(cpu->run->gpr[DUNE_RDI]))
 		return -EBADF;
 	return forward(cpu->run, nr);
 }
 
 static long call_dup(struct cpu *cpu, long nr)
 {
-	if (dune_backend_owns_fd(cpu->run->gpr[DUNE_RSI]))
+	if (is_own(cpu->run->gpr[DUNE_RSI]))
 		return -EBADF;
 	return forward(cpu->run, nr);
-}
-
-/* The lowest descriptor of Dune's that is not below fd, or -1. */
-static long next_own_fd(unsigned fd)
-{
-	long next = (unsigned)dune.vm_fd >= fd ? dune.vm_fd : -1;
-
-	for (struct cpu *cpu = dune.cpus; cpu; cpu = cpu->next)
-		if ((unsigned)cpu->vcpu_fd >= fd && (next < 0 || cpu->vcpu_fd < next))
-			next = cpu->vcpu_fd;
-	return next;
 }
 
 /* As ours are close-on-exec anyway, that kind needs no exception. */
@@ -137,7 +131,7 @@ static long call_close_range(struct cpu *cpu, long nr)
 
 	if (flags & ~CLOSE_RANGE_UNSHARE || first > last)
 		return forward(cpu->run, nr);
-	while (!result && (own = next_own_fd(first)) >= 0 && own <= last) {
+	while (!result && (own = dune_backend_next_fd(first)) >= 0 && own <= last) {
 		if (own > first)
 			result = RAW(SYS_close_range, first, own - 1, flags);
 		first = own + 1;

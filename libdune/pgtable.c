@@ -20,6 +20,7 @@
 #define ENTRIES    512
 #define POOL_BYTES (256ull << 20) /* address space only; memory comes on use */
 #define USER_TOP   (1ull << 47)
+#define MOST_INVLPG 16 /* pages; above, all of the TLB goes */
 
 enum level { LEVEL_4K, LEVEL_2M, LEVEL_1G, LEVEL_512G };
 
@@ -185,6 +186,21 @@ static uint64_t entry_rights(unsigned prot)
 
 #define RIGHTS (DUNE_PTE_PRESENT | DUNE_PTE_WRITE | DUNE_PTE_USER | DUNE_PTE_NX)
 
+/* The CPU may hold pieces of a larger entry that has been split: then all goes. */
+static void flush_own_tlb(uint64_t address, uint64_t end, bool split)
+{
+	uint64_t cr3;
+
+	if (!in_ring0())
+		return;
+	if (split || end - address > MOST_INVLPG * PAGE) {
+		__asm__ volatile("mov %%cr3, %0\n\tmov %0, %%cr3" : "=r"(cr3)::"memory");
+		return;
+	}
+	for (; address < end; address += PAGE)
+		dune_invlpg((void *)address);
+}
+
 static int protect_locked(uint64_t address, uint64_t end, uint64_t rights)
 {
 	enum level level;
@@ -202,8 +218,6 @@ static int protect_locked(uint64_t address, uint64_t end, uint64_t rights)
 		if (!entry)
 			return -ENOMEM;
 		__atomic_store_n(entry, (*entry & ~RIGHTS) | rights, __ATOMIC_RELEASE);
-		if (in_ring0())
-			dune_invlpg((void *)address);
 	}
 	return 0;
 }
@@ -228,7 +242,8 @@ static int map_pieces(uint64_t address, uint64_t end)
 
 __attribute__((visibility("default"))) int dune_protect(void *address, size_t bytes, unsigned prot)
 {
-	uint64_t start = (uint64_t)address, end = start + bytes;
+	uint64_t start = (uint64_t)address, end = start + bytes, used;
+	bool split;
 	int result;
 
 	if (!dune.ready || start % PAGE || bytes % PAGE || end < start || end > USER_TOP)
@@ -239,8 +254,11 @@ __attribute__((visibility("default"))) int dune_protect(void *address, size_t by
 	if (result)
 		return result;
 	dune_lock(&dune.lock);
+	used = pool.used;
 	result = protect_locked(start, end, entry_rights(prot));
+	split = used != pool.used;
 	dune_unlock(&dune.lock);
+	flush_own_tlb(start, end, split);
 	return result;
 }
 
