@@ -42,7 +42,7 @@ static uint64_t enabled(void)
 				 "mov %[mask], %%rax\n\txor %%edx, %%edx\n\t"                      \
 				 "xsave64 (%[to])\n\t"                                             \
 				 "xrstor64 (%[save])\n\t"                                          \
-				 : "+a"(rax), "+c"(rcx), "+d"(rdx)                                 \
+				 : "+&a"(rax), "+&c"(rcx), "+&d"(rdx)                              \
 				 : [save] "r"(ours), [from] "r"(in), [to] "r"(out),                \
 				   [mask] "r"(through_mask), ##__VA_ARGS__                         \
 				 : "r11", "memory", "cc");                                         \
