@@ -364,6 +364,9 @@ static long move(struct sandbox_memory *memory, uint64_t start, uint64_t old, ui
 	if (result < 0) {
 		if (close_hole(to, new, false))
 			sandbox_ranges_remove(&memory->used, to, to + new);
+		/* The kernel cuts off what is not to be moved before it looks at the rest. */
+		if (new < old && close_hole(start + new, old - new, false))
+			sandbox_ranges_remove(&memory->used, start + new, start + old);
 		return result;
 	}
 	close_hole(start, old, true);
