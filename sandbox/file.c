@@ -162,15 +162,14 @@ int sandbox_file_judge(int fd, int flags)
 		       : -EACCES;
 }
 
-/* /proc/self/exe would be the sandbox. NULL if the path is another one. */
-static const char *own_executable(const struct sandbox_call *call, const char *path)
+const char *sandbox_file_own_executable(const struct sandbox *box, const char *path)
 {
 	char by_pid[64];
 
 	snprintf(by_pid, sizeof(by_pid), "/proc/%d/exe", getpid());
 	return !strcmp(path, "/proc/self/exe") || !strcmp(path, "/proc/thread-self/exe") ||
 			       !strcmp(path, by_pid)
-		       ? call->box->program.path
+		       ? box->program.path
 		       : NULL;
 }
 
@@ -179,7 +178,7 @@ static long open_path(struct sandbox_call *call, int directory, const char *path
 		      uint64_t mode, uint64_t resolve)
 {
 	struct open_how how = { .flags = flags, .mode = mode, .resolve = resolve };
-	const char *own = own_executable(call, path);
+	const char *own = sandbox_file_own_executable(call->box, path);
 	long fd;
 
 	if (own && !(flags & O_NOFOLLOW))
@@ -227,7 +226,7 @@ long emulate_openat2(struct sandbox_call *call)
 
 static long read_link(struct sandbox_call *call, const char *path, uint64_t to, uint64_t bytes)
 {
-	const char *own = own_executable(call, path);
+	const char *own = sandbox_file_own_executable(call->box, path);
 	char *real;
 	size_t length;
 	long result;

@@ -28,6 +28,12 @@ bool sandbox_fds_hidden(const struct sandbox *box, uint64_t fd);
  */
 int sandbox_file_judge(int fd, int flags);
 
+/*
+ * For a path that names the executable of the process, which is the sandbox: the program's path,
+ * which is meant. NULL if the path is another one.
+ */
+const char *sandbox_file_own_executable(const struct sandbox *box, const char *path);
+
 long emulate_open(struct sandbox_call *call);
 long emulate_openat(struct sandbox_call *call);
 long emulate_openat2(struct sandbox_call *call);

@@ -5,6 +5,7 @@
  * time in between; this file is the frame around both.
  */
 #include "file.h"
+#include "handover.h"
 #include "loader.h"
 #include "sandbox.h"
 #include "syscall.h"
@@ -26,7 +27,7 @@
 
 const char *argp_program_version = "dune-sandbox 0.1";
 
-static struct sandbox sandbox = { .trace_fd = -1 };
+static struct sandbox sandbox = { .trace_fd = -1, .report_fd = -1 };
 
 /* Where the sandbox itself speaks: the program may close or redirect its own stderr. */
 static FILE *report;
@@ -34,13 +35,17 @@ static FILE *report;
 struct options {
 	bool trace;
 	const char *trace_file; /* NULL: stderr */
+	int handover_fd;	/* -1: run what the other members say */
 	char **program;		/* its argv */
 };
+
+#define KEY_HANDOVER 256
 
 static const struct argp_option option_list[] = {
 	{ "trace", 't', "FILE", OPTION_ARG_OPTIONAL,
 	  "Show each system call, as strace does, on stderr or in FILE", 0 },
 	{ "count", 'c', NULL, 0, "Count system calls and exits, and show the sums at the end", 0 },
+	{ "handover", KEY_HANDOVER, "FD", OPTION_HIDDEN, NULL, 0 }, /* handover.h */
 	{ 0 },
 };
 
@@ -56,12 +61,16 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 	case 'c':
 		sandbox.count = true;
 		return 0;
+	case KEY_HANDOVER:
+		options->handover_fd = atoi(argument);
+		return 0;
 	case ARGP_KEY_ARGS:
 		options->program = state->argv + state->next;
 		return 0;
 	case ARGP_KEY_NO_ARGS:
-		argp_error(state, "which program?");
-		return EINVAL;
+		if (options->handover_fd < 0)
+			argp_error(state, "which program?");
+		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
@@ -88,7 +97,7 @@ static int fail(int status, const char *what, const char *why)
 /* A copy on a high number, so that the program's first descriptors are the ones it expects. */
 static int move_high(int fd)
 {
-	int high = fcntl(fd, F_DUPFD_CLOEXEC, 200);
+	int high = fcntl(fd, F_DUPFD_CLOEXEC, SANDBOX_LOWEST_OWN_FD);
 
 	return high < 0 ? -errno : high;
 }
@@ -109,9 +118,12 @@ static int open_trace(const char *file)
 
 static void open_report(void)
 {
-	int fd = move_high(STDERR_FILENO);
+	if (sandbox.report_fd < 0) {
+		int fd = move_high(STDERR_FILENO);
 
-	report = fd < 0 ? NULL : fdopen(fd, "we");
+		sandbox.report_fd = fd < 0 ? -1 : fd;
+	}
+	report = sandbox.report_fd < 0 ? NULL : fdopen(sandbox.report_fd, "w");
 	if (report)
 		setvbuf(report, NULL, _IOLBF, 0);
 	else
@@ -262,47 +274,123 @@ static int finish(void)
 	return 128 + signal;
 }
 
-int main(int argc, char **argv)
-{
-	uint64_t own_fds[SANDBOX_FD_WORDS];
-	struct dune_ring3_end end = { 0 };
-	struct options options = { 0 };
-	int result, fd;
+/* What is run: the command line's program with our environment, or what another sandbox handed over. */
+struct start {
+	const char *name;
+	char *const *argv, *const *envp;
+};
 
-	argp_parse(&parser, argc, argv, ARGP_IN_ORDER, NULL, &options);
-	fd = sandbox_program_open(&sandbox.program, options.program[0]);
+/* From a sandbox whose program called execve(). */
+static int take_over(int fd, struct start *start)
+{
+	static struct sandbox_handover handover;
+	int result = sandbox_handover_read(fd, &handover);
+
+	if (result)
+		return result;
+	*start = (struct start){ handover.path, handover.argv.item, handover.envp.item };
+	sandbox.trace_fd = handover.trace_fd;
+	sandbox.report_fd = handover.report_fd;
+	sandbox.count = handover.count;
+	sandbox.is_child = handover.is_child;
+	sandbox.signals.blocked = handover.blocked;
+	fcntl(sandbox.trace_fd, F_SETFD, FD_CLOEXEC);
+	fcntl(sandbox.report_fd, F_SETFD, FD_CLOEXEC);
+	return 0;
+}
+
+/*
+ * Descriptors beyond the bitmaps of file.c could not be told from the runtime's, so there are none,
+ * and prlimit64() never raises the limit.
+ */
+static int limit_fds(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return -errno;
+	if (limit.rlim_cur > SANDBOX_FD_WORDS * 64)
+		limit.rlim_cur = SANDBOX_FD_WORDS * 64;
+	return setrlimit(RLIMIT_NOFILE, &limit) ? -errno : 0;
+}
+
+/* What is ignored stays so in a new program. */
+static void inherit_signals(void)
+{
+	struct sigaction action;
+
+	for (int signal = 1; signal <= SANDBOX_NR_SIGNALS; signal++)
+		if (!sigaction(signal, NULL, &action) && action.sa_handler == SIG_IGN)
+			sandbox.signals.action[signal].handler = (uint64_t)SIG_IGN;
+}
+
+/* What is open now is the program's, but for what an earlier sandbox had opened. */
+static int list_program_fds(uint64_t fds[SANDBOX_FD_WORDS])
+{
+	const int kept[] = { sandbox.trace_fd, sandbox.report_fd };
+	int result = sandbox_fds_list(fds);
+
+	for (size_t i = 0; !result && i < sizeof(kept) / sizeof(kept[0]); i++)
+		if (kept[i] >= 0 && kept[i] < SANDBOX_FD_WORDS * 64)
+			fds[kept[i] / 64] &= ~(1ull << kept[i] % 64);
+	return result;
+}
+
+/* Everything before Dune is entered. 0, or the exit status after a message. */
+static int prepare(const struct options *options, uint64_t fds[SANDBOX_FD_WORDS])
+{
+	struct start start = { NULL, options->program, environ };
+	int result = 0, fd;
+
+	if (options->handover_fd >= 0)
+		result = take_over(options->handover_fd, &start);
+	else
+		start.name = options->program[0];
+	if (!result)
+		result = limit_fds();
+	if (!result)
+		result = list_program_fds(fds);
+	if (result)
+		return fail(SANDBOX_EXIT_FAILED, "cannot begin", strerror(-result));
+	fd = sandbox_program_open(&sandbox.program, start.name);
 	if (fd < 0)
 		return fail(fd == -ENOENT || fd == -ENOTDIR ? SANDBOX_EXIT_NOT_FOUND
 							    : SANDBOX_EXIT_NOT_EXECUTABLE,
-			    options.program[0], fd == -ENOENT ? "not found" : strerror(-fd));
-	result = sandbox_fds_list(own_fds);
-	if (result)
-		return fail(SANDBOX_EXIT_FAILED, "/proc/self/fd", strerror(-result));
-	own_fds[fd / 64] &= ~(1ull << fd % 64); /* closed by the loader */
+			    start.name, fd == -ENOENT ? "not found" : strerror(-fd));
 	open_report();
-	if (options.trace) {
-		sandbox.trace_fd = open_trace(options.trace_file);
+	if (options->trace) {
+		sandbox.trace_fd = open_trace(options->trace_file);
 		if (sandbox.trace_fd < 0)
-			return fail(SANDBOX_EXIT_FAILED, options.trace_file ?: "stderr",
+			return fail(SANDBOX_EXIT_FAILED, options->trace_file ?: "stderr",
 				    strerror(-sandbox.trace_fd));
 	}
-
+	inherit_signals();
 	result = dune_init();
 	if (result)
 		return fail(SANDBOX_EXIT_FAILED, "cannot use Dune", why_not(result));
-	result = sandbox_program_load(&sandbox.program, &sandbox.memory, fd, options.program,
-				      environ);
+	return sandbox_program_load(&sandbox.program, &sandbox.memory, fd, start.argv, start.envp);
+}
+
+int main(int argc, char **argv)
+{
+	uint64_t fds[SANDBOX_FD_WORDS];
+	struct dune_ring3_end end = { 0 };
+	struct options options = { .handover_fd = -1 };
+	int result;
+
+	argp_parse(&parser, argc, argv, ARGP_IN_ORDER, NULL, &options);
+	result = prepare(&options, fds);
 	if (result)
 		return result;
 	prctl(PR_SET_NAME, basename(strdupa(sandbox.program.path)), 0, 0, 0);
 
-	result = run(&sandbox.program, own_fds, &end);
+	result = run(&sandbox.program, fds, &end);
 	if (result)
 		return result;
 	if (end.vector != DUNE_VECTOR_SYSCALL)
 		report_fault(&end);
 	if (sandbox.trace_fd >= 0)
-		sandbox_trace_end(sandbox.trace_fd, &sandbox.end);
+		sandbox_trace_end(sandbox.trace_fd, sandbox.is_child, &sandbox.end);
 	if (sandbox.count)
 		print_counts();
 	return finish();

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The process as ring 3 sees it: its end, its signals, its limits, the state of its thread.
- * Called from syscall.c in ring 0. New threads, children and programs (emulate_clone(),
- * emulate_execve()) have their place here, but are refused so far.
+ * Called from syscall.c in ring 0. New processes are child.c's, new programs execve.c's.
  */
 #include "process.h"
 #include "sandbox.h"
@@ -240,22 +239,6 @@ long emulate_sigaltstack(struct sandbox_call *call)
 	if (call->arg[0])
 		signals->stack = new.stack;
 	return 0;
-}
-
-/* ---- Threads, children, programs --------------------------------------- */
-
-/* clone, clone3, fork, vfork: a new thread must begin inside ring 3, never as a native one. */
-long emulate_clone(struct sandbox_call *call)
-{
-	(void)call;
-	return -ENOSYS;
-}
-
-/* execve, execveat: the new program must begin sandboxed. */
-long emulate_execve(struct sandbox_call *call)
-{
-	(void)call;
-	return -EPERM;
 }
 
 /* ---- State of the thread ------------------------------------------------ */

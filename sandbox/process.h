@@ -47,8 +47,6 @@ long emulate_rt_sigpending(struct sandbox_call *call);
 long emulate_rt_sigsuspend(struct sandbox_call *call);
 long emulate_rt_sigreturn(struct sandbox_call *call);
 long emulate_sigaltstack(struct sandbox_call *call);
-long emulate_clone(struct sandbox_call *call);
-long emulate_execve(struct sandbox_call *call);
 long emulate_arch_prctl(struct sandbox_call *call);
 long emulate_prctl(struct sandbox_call *call);
 long emulate_personality(struct sandbox_call *call);

@@ -14,6 +14,7 @@
 
 #define SANDBOX_MAX_HIDDEN_FDS 64
 #define SANDBOX_NR_COUNTED     1024
+#define SANDBOX_LOWEST_OWN_FD  200 /* programs name low ones themselves */
 
 struct sandbox {
 	struct sandbox_program program;
@@ -24,7 +25,9 @@ struct sandbox {
 	int hidden_fd[SANDBOX_MAX_HIDDEN_FDS]; /* descriptors of the runtime */
 	unsigned nr_hidden_fds;
 
-	int trace_fd; /* -1: no --trace */
+	int trace_fd;  /* -1: no --trace */
+	int report_fd; /* where the sandbox itself speaks; -1: stderr */
+	bool is_child; /* of the program that was started: its lines of --trace say so */
 	bool count;
 	uint64_t calls[SANDBOX_NR_COUNTED], errors[SANDBOX_NR_COUNTED]; /* by number; 0 unknown */
 

@@ -6,6 +6,7 @@
  *
  * DENY is for calls that programs probe for and for which -ENOSYS would be a lie or worse.
  */
+#include "child.h"
 #include "file.h"
 #include "memory.h"
 #include "process.h"
@@ -287,11 +288,11 @@ static const struct sandbox_row table[] = {
 		OPT_OUT(sizeof(stack_t), SHOW_KIND)),
 	ALLOW(pause),
 	EMULATE(clone, clone, FLAGS(clone), ADDRESS, ADDRESS, ADDRESS, ADDRESS),
-	EMULATE(clone3, clone, ADDRESS, SIZE),
-	EMULATE(fork, clone),
-	EMULATE(vfork, clone),
+	EMULATE(clone3, clone3, ADDRESS, SIZE),
+	EMULATE(fork, fork),
+	EMULATE(vfork, vfork),
 	EMULATE(execve, execve, PATH, ADDRESS, ADDRESS),
-	EMULATE(execveat, execve, AT_FD, PATH, ADDRESS, ADDRESS, FLAGS(at)),
+	EMULATE(execveat, execveat, AT_FD, PATH, ADDRESS, ADDRESS, FLAGS(at)),
 	ALLOW(wait4, INT, OPT_OUT(sizeof(int), SHOW_INTS), FLAGS(wait), OPT_RUSAGE),
 	ALLOW(waitid, INT, INT, OPT_OUT(SIGINFO, SHOW_KIND), FLAGS(wait), OPT_RUSAGE),
 	EMULATE(arch_prctl, arch_prctl, FLAGS(arch_prctl), ADDRESS),

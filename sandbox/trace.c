@@ -33,6 +33,7 @@
 
 #define MAX_SHOWN  32 /* bytes of data and elements of arrays, as strace */
 #define LINE_BYTES 8192
+#define PID_BYTES  24 /* "[pid 12345] " */
 
 struct line {
 	char *text;
@@ -551,22 +552,30 @@ static void put(int fd, const char *text, size_t bytes)
 	}
 }
 
+/* As strace has it: children say who they are. One write for each line. */
+static size_t add_pid(char text[PID_BYTES], bool is_child)
+{
+	return is_child ? snprintf(text, PID_BYTES, "[pid %5d] ", getpid()) : 0;
+}
+
 void sandbox_trace_call(const struct sandbox_call *call, long result)
 {
 	char text[LINE_BYTES];
+	size_t length = add_pid(text, call->box->is_child);
 
-	put(call->box->trace_fd, text, sandbox_trace_format(text, sizeof(text), call, result));
+	length += sandbox_trace_format(text + length, sizeof(text) - length, call, result);
+	put(call->box->trace_fd, text, length);
 }
 
-void sandbox_trace_end(int fd, const struct sandbox_end *end)
+void sandbox_trace_end(int fd, bool is_child, const struct sandbox_end *end)
 {
-	char text[64];
-	int length;
+	char text[64 + PID_BYTES];
+	int length = add_pid(text, is_child);
 
 	if (end->signal)
-		length = snprintf(text, sizeof(text), "+++ killed by SIG%s +++\n",
-				  sigabbrev_np(end->signal) ?: "?");
+		length += snprintf(text + length, 64, "+++ killed by SIG%s +++\n",
+				   sigabbrev_np(end->signal) ?: "?");
 	else
-		length = snprintf(text, sizeof(text), "+++ exited with %d +++\n", end->status);
+		length += snprintf(text + length, 64, "+++ exited with %d +++\n", end->status);
 	put(fd, text, length);
 }

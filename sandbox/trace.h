@@ -5,6 +5,7 @@
 #ifndef SANDBOX_TRACE_H
 #define SANDBOX_TRACE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -40,6 +41,6 @@ size_t sandbox_trace_format(char *line, size_t bytes, const struct sandbox_call 
 void sandbox_trace_call(const struct sandbox_call *call, long result);
 
 /* The last line: how the program ended. */
-void sandbox_trace_end(int fd, const struct sandbox_end *end);
+void sandbox_trace_end(int fd, bool is_child, const struct sandbox_end *end);
 
 #endif

@@ -22,6 +22,8 @@
 #include <sys/wait.h>
 #include <asm/prctl.h>
 #include <poll.h>
+#include <sched.h>
+#include <signal.h>
 #include <unistd.h>
 
 #define CANARY_BYTES 60000
@@ -191,15 +193,13 @@ static const struct {
 	int argument;
 	long expected;
 } exceptions[] = {
-	{ SYS_clone, 1, -ENOSYS },
-	{ SYS_clone, 2, -ENOSYS },
-	{ SYS_clone, 3, -ENOSYS },
-	{ SYS_clone, 4, -ENOSYS },
+	{ SYS_clone, 1, -EPERM }, /* by its flags, below */
+	{ SYS_clone, 2, -EPERM },
+	{ SYS_clone, 3, -EPERM },
+	{ SYS_clone, 4, -EPERM },
 	{ SYS_clone3, 0, -ENOSYS },
-	{ SYS_execve, 1, -EPERM },
-	{ SYS_execve, 2, -EPERM },
-	{ SYS_execveat, 2, -EPERM },
-	{ SYS_execveat, 3, -EPERM },
+	{ SYS_execveat, 2, -EINVAL }, /* likewise */
+	{ SYS_execveat, 3, -EINVAL },
 	{ SYS_arch_prctl, 1, -EINVAL }, /* by its number, below */
 	{ SYS_ioctl, 2, -ENOTTY },	/* by their request, below */
 	{ SYS_set_robust_list, 0, -EINVAL },
@@ -287,6 +287,14 @@ static void pointers_by_request(void)
 	CHECK_EQ(RAW(SYS_futex, page, FUTEX_WAKE_OP, 1, 1, bad), -EFAULT);
 	CHECK_EQ(RAW(SYS_futex, bad, FUTEX_WAKE, 1), -EFAULT);
 	CHECK_EQ(RAW(SYS_mincore, page, PAGE_BYTES, bad), -EFAULT);
+	CHECK_EQ(RAW(SYS_clone, CLONE_PARENT_SETTID | SIGCHLD, 0, bad, 0, 0), -EFAULT);
+	CHECK_EQ(RAW(SYS_clone, CLONE_CHILD_SETTID | SIGCHLD, 0, 0, bad, 0), -EFAULT);
+	CHECK_EQ(RAW(SYS_execveat, AT_FDCWD, "/bin/true", bad, 0, 0), -EFAULT);
+	CHECK_EQ(RAW(SYS_execveat, AT_FDCWD, "/bin/true", 0, bad, 0), -EFAULT);
+	((uint64_t *)page)[0] = bad; /* a string of argv */
+	((uint64_t *)page)[1] = 0;
+	CHECK_EQ(RAW(SYS_execve, "/bin/true", page, 0), -EFAULT);
+	CHECK_EQ(RAW(SYS_execve, "/bin/true", 0, page), -EFAULT);
 	wait_for_parent();
 }
 

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * New programs: execve() and execveat(). The process runs dune-sandbox again, with a fresh runtime
+ * and fresh arenas, and hands over what to run (handover.c). Whatever the kernel would refuse is
+ * refused before, while there is a program to return to. Called from syscall.c in ring 0.
+ */
+#include "child.h"
+#include "file.h"
+#include "handover.h"
+#include "image.h"
+#include "loader.h"
+#include "sandbox.h"
+#include "space.h"
+#include "trace.h"
+
+#include <dune.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Limits of the kernel: of one string, and of all of them with the usual stack. */
+#define MAX_STRING_BYTES 131072
+#define MAX_ALL_BYTES	 (2032u << 10)
+#define MAX_SCRIPTS	 4 /* interpreters that are scripts themselves */
+#define SCRIPT_BYTES	 256
+
+/* ---- What the program asks for ------------------------------------------- */
+
+/* Copies an array of strings; a NULL array is an empty one. */
+static long read_strings(struct sandbox_strings *strings, uint64_t from)
+{
+	char *text = malloc(MAX_STRING_BYTES);
+	uint64_t address;
+	long result = text ? 0 : -ENOMEM;
+
+	for (; !result && from; from += sizeof(address)) {
+		result = sandbox_space_read(&address, from, sizeof(address));
+		if (result || !address)
+			break;
+		result = sandbox_space_read_string(text, address, MAX_STRING_BYTES);
+		if (result == -ENAMETOOLONG || strings->bytes > MAX_ALL_BYTES)
+			result = -E2BIG;
+		if (result >= 0)
+			result = sandbox_strings_add(strings, text);
+	}
+	free(text);
+	return result;
+}
+
+/* ---- What will be run ----------------------------------------------------- */
+
+/* A name without a slash is in this directory: execve() has no search path. NULL: no memory. */
+static char *full_path(const char *name)
+{
+	char *path;
+
+	return asprintf(&path, "%s%s", strchr(name, '/') ? "" : "./", name) < 0 ? NULL : path;
+}
+
+static bool too_large(const struct sandbox_handover *next)
+{
+	return next->argv.bytes + next->envp.bytes +
+		       (next->argv.count + next->envp.count) * sizeof(char *) >
+	       MAX_ALL_BYTES;
+}
+
+/*
+ * The first line of a script: its interpreter becomes the program, whose arguments are the one in
+ * the line, if any, and the script's path in place of argv[0].
+ */
+static long use_interpreter(struct sandbox_handover *next, char line[SCRIPT_BYTES])
+{
+	char *interpreter = line + 2, *argument, *end;
+	long result = 0;
+
+	end = strchr(line, '\n');
+	if (end)
+		*end = '\0';
+	for (end = line + strlen(line); end > line + 2 && strchr(" \t", end[-1]); end--)
+		end[-1] = '\0';
+	interpreter += strspn(interpreter, " \t");
+	if (!*interpreter)
+		return -ENOEXEC;
+	argument = interpreter + strcspn(interpreter, " \t");
+	if (*argument) {
+		*argument++ = '\0';
+		argument += strspn(argument, " \t");
+	}
+	if (next->argv.count) {
+		free(next->argv.item[0]);
+		next->argv.item[0] = next->path;
+		next->argv.bytes += strlen(next->path); /* more than it is does no harm */
+	} else {
+		result = sandbox_strings_add(&next->argv, next->path);
+		free(next->path);
+	}
+	next->path = NULL;
+	if (!result && *argument)
+		result = sandbox_strings_insert(&next->argv, argument);
+	if (!result)
+		result = sandbox_strings_insert(&next->argv, interpreter);
+	next->path = full_path(interpreter);
+	return next->path ? result : -ENOMEM;
+}
+
+/* Finds the program behind scripts, and sees whether it can be run. */
+static long find_program(struct sandbox_handover *next)
+{
+	static struct sandbox_image image; /* too large for a stack */
+	static struct sandbox_program program;
+
+	for (int scripts = 0; scripts <= MAX_SCRIPTS; scripts++) {
+		char line[SCRIPT_BYTES] = "";
+		struct stat status;
+		const char *why;
+		long result;
+		int fd = sandbox_program_open(&program, next->path);
+
+		if (fd < 0)
+			return fd;
+		result = fstat(fd, &status) || !S_ISREG(status.st_mode) ||
+					 pread(fd, line, sizeof(line) - 1, 0) < 0
+				 ? -EACCES
+				 : 0;
+		if (!result && memcmp(line, "#!", 2))
+			result = sandbox_image_read(fd, &image, &why);
+		close(fd);
+		if (result || memcmp(line, "#!", 2))
+			return result;
+		result = use_interpreter(next, line);
+		if (result)
+			return result;
+	}
+	return -ELOOP;
+}
+
+/* ---- Running it ------------------------------------------------------------- */
+
+static void keep_across_exec(int fd, bool keep)
+{
+	if (fd >= 0)
+		fcntl(fd, F_SETFD, keep ? 0 : FD_CLOEXEC);
+}
+
+static void keep_all(const struct sandbox_handover *next, int fd, bool keep)
+{
+	keep_across_exec(fd, keep);
+	keep_across_exec(next->trace_fd, keep);
+	keep_across_exec(next->report_fd, keep);
+}
+
+/* Only returns if it fails. The environment is the sandbox's own: see handover.h. */
+static long run_next(const struct sandbox_call *call, const struct sandbox_handover *next)
+{
+	int fd = sandbox_handover_write(next), high;
+	char option[32];
+	char *argv[] = { "dune-sandbox", option, NULL };
+	long result;
+
+	if (fd < 0)
+		return fd;
+	high = fcntl(fd, F_DUPFD_CLOEXEC, SANDBOX_LOWEST_OWN_FD);
+	close(fd);
+	if (high < 0)
+		return -errno;
+	snprintf(option, sizeof(option), "--handover=%d", high);
+	if (call->box->trace_fd >= 0)
+		sandbox_trace_call(call, 0);
+	keep_all(next, high, true);
+	result = dune_syscall(SYS_execve, (long)"/proc/self/exe", (long)argv, (long)environ, 0, 0,
+			      0);
+	keep_all(next, high, false);
+	close(high);
+	return result;
+}
+
+/* path is a copy in ring 0. */
+static long run_program(struct sandbox_call *call, const char *path, uint64_t argv, uint64_t envp)
+{
+	const char *own = sandbox_file_own_executable(call->box, path);
+	struct sandbox_handover next = {
+		.trace_fd = call->box->trace_fd,
+		.report_fd = call->box->report_fd,
+		.count = call->box->count,
+		.is_child = call->box->is_child,
+		.blocked = call->box->signals.blocked,
+	};
+	long result;
+
+	if (!*path)
+		return -ENOENT;
+	if (own)
+		path = own;
+	next.path = full_path(path);
+	result = next.path ? read_strings(&next.argv, argv) : -ENOMEM;
+	if (!result)
+		result = read_strings(&next.envp, envp);
+	if (!result && too_large(&next))
+		result = -E2BIG;
+	if (!result)
+		result = find_program(&next);
+	if (!result)
+		result = run_next(call, &next);
+	sandbox_strings_destroy(&next.argv);
+	sandbox_strings_destroy(&next.envp);
+	free(next.path);
+	return result;
+}
+
+long emulate_execve(struct sandbox_call *call)
+{
+	return run_program(call, (char *)call->arg[0], call->arg[1], call->arg[2]);
+}
+
+/* Relative to a directory, or of a descriptor, only by the name that /proc has for it. */
+long emulate_execveat(struct sandbox_call *call)
+{
+	const char *path = (char *)call->arg[1];
+	char *full;
+	long result;
+
+	if (call->arg[4] & ~(uint64_t)AT_EMPTY_PATH)
+		return -EINVAL;
+	if (*path == '/' || (int)call->arg[0] == AT_FDCWD)
+		return run_program(call, path, call->arg[2], call->arg[3]);
+	if (!*path && !(call->arg[4] & AT_EMPTY_PATH))
+		return -ENOENT;
+	if (asprintf(&full, "/proc/self/fd/%d%s%s", (int)call->arg[0], *path ? "/" : "", path) < 0)
+		return -ENOMEM;
+	result = run_program(call, full, call->arg[2], call->arg[3]);
+	free(full);
+	return result;
+}
