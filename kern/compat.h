@@ -86,6 +86,16 @@ struct compat_syscore {
 /* Later kernels keep this one, too, to KVM; see fpu.c. */
 #define COMPAT_HAS_SWITCH_FPU_RETURN (LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0))
 
+/*
+ * From 6.16 the state lies behind the task; with the kernel's FPU checks on, the
+ * function that says so is not for modules.
+ */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 16, 0)
+#define compat_task_fpu(task) ((struct fpu *)((void *)(task) + sizeof(*(task))))
+#else
+#define compat_task_fpu(task) (&(task)->thread.fpu)
+#endif
+
 /* It lost an argument that was never used, and its header has moved. */
 #if __has_include(<linux/entry-virt.h>)
 #include <linux/entry-virt.h>
@@ -105,6 +115,12 @@ struct compat_syscore {
 #define COMPAT_TIF_NEED_RESCHED_LAZY _TIF_NEED_RESCHED_LAZY
 #else
 #define COMPAT_TIF_NEED_RESCHED_LAZY 0
+#endif
+/* 6.19 gave rseq a flag of its own. */
+#ifdef _TIF_RSEQ
+#define COMPAT_TIF_RSEQ _TIF_RSEQ
+#else
+#define COMPAT_TIF_RSEQ 0
 #endif
 #define compat_thread_flags() read_thread_flags()
 

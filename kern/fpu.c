@@ -35,7 +35,7 @@ static DEFINE_PER_CPU(u64, xfd_found);
 
 static struct fpstate *own_state(void)
 {
-	return x86_task_fpu(current)->fpstate;
+	return compat_task_fpu(current)->fpstate;
 }
 
 void dune_fpu_load(void)

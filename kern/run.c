@@ -40,9 +40,10 @@
  * but for its vector state (fpu.h).
  */
 #define WORK_OUTSIDE                                                           \
-	((EXIT_TO_USER_MODE_WORK & ~WORK_HERE) | _TIF_USER_RETURN_NOTIFY)
+	((EXIT_TO_USER_MODE_WORK | _TIF_USER_RETURN_NOTIFY) &                  \
+	 ~(WORK_HERE | COMPAT_TIF_RSEQ | _TIF_NEED_FPU_LOAD))
 
-#define WORK_FLAGS (WORK_HERE | WORK_OUTSIDE)
+#define WORK_FLAGS (WORK_HERE | WORK_OUTSIDE | COMPAT_TIF_RSEQ)
 
 /* ---- Loading and putting back ------------------------------------------- */
 
@@ -62,6 +63,21 @@ static noinline void arrive_on_cpu(struct dune_vcpu *vcpu)
 	vcpu->host_cpu = cpu;
 }
 
+/* Interrupts off. 0, or what dune_vmcs_load() says. */
+static int load_vmcs(struct dune_vcpu *vcpu)
+{
+	int err = dune_vmcs_load(&vcpu->vmcs, &vcpu->host.displaced);
+
+	if (err < 0)
+		return err;
+	vcpu->stats[DUNE_STAT_VMCS_LOADS] += err;
+	if (unlikely(!vcpu->set_up)) {
+		dune_vmcs_setup_guest(vcpu->vm->ept.eptp, vcpu->vpid);
+		vcpu->set_up = true;
+	}
+	return 0;
+}
+
 /**
  * dune_vcpu_load_vmcs - make the vcpu's VMCS current here
  * @vcpu: marked busy by the caller
@@ -76,20 +92,14 @@ int dune_vcpu_load_vmcs(struct dune_vcpu *vcpu)
 
 	for (;;) {
 		local_irq_disable();
-		err = dune_vmcs_load(&vcpu->vmcs, &vcpu->host.displaced);
-		if (likely(err >= 0))
-			break;
+		err = load_vmcs(vcpu);
+		if (!err)
+			return 0;
 		local_irq_enable();
 		if (err != -EXDEV)
 			return err;
 		dune_vmcs_clear(&vcpu->vmcs);
 	}
-	vcpu->stats[DUNE_STAT_VMCS_LOADS] += err;
-	if (unlikely(!vcpu->set_up)) {
-		dune_vmcs_setup_guest(vcpu->vm->ept.eptp, vcpu->vpid);
-		vcpu->set_up = true;
-	}
-	return 0;
 }
 
 /*
@@ -106,21 +116,22 @@ static __always_inline bool still_loaded(struct dune_vcpu *vcpu)
 	return vcpu->host.displaced == vcpu->vmcs.pa;
 }
 
-/* The long way: as dune_vcpu_load_vmcs(), and this CPU is made the host's. */
+/*
+ * The long way, and this CPU is made the host's. Return: 0 with interrupts off
+ * all the time; else with interrupts on, an enum dune_action or -errno.
+ */
 static noinline int load_here(struct dune_vcpu *vcpu)
 {
-	int err;
+	int err = load_vmcs(vcpu);
 	u64 cr4;
 
-	err = dune_vcpu_load_vmcs(vcpu);
-	if (err)
-		return err;
-	/*
-	 * With work pending the caller goes back at once, and what is read here
-	 * might be KVM's guest's: LSTAR.
-	 */
-	if (compat_thread_flags() & WORK_FLAGS)
-		return 0;
+	if (err) {
+		local_irq_enable();
+		if (err != -EXDEV)
+			return err;
+		dune_vmcs_clear(&vcpu->vmcs);
+		return ACTION_INTERRUPT;
+	}
 	if (vcpu->host_cpu != smp_processor_id())
 		arrive_on_cpu(vcpu);
 	cr4 = cpu_read_cr4();
@@ -303,11 +314,24 @@ static int entry_refused(struct dune_vcpu *vcpu)
 	return DUNE_EXIT_FAIL_ENTRY;
 }
 
-static noinline int do_work(void)
+/*
+ * Interrupts off. Without anything else to do, rseq's number of the CPU is
+ * stored by one return to user mode; a traced thread may never be without, so
+ * one has to do.
+ */
+static noinline bool must_work(struct dune_vcpu *vcpu, unsigned long flags)
 {
-	if (compat_thread_flags() & WORK_OUTSIDE)
-		return DUNE_EXIT_INTR;
-	if (compat_xfer_to_guest_mode_handle_work())
+	if (flags & (WORK_HERE | WORK_OUTSIDE))
+		return true;
+	if (flags & COMPAT_TIF_RSEQ)
+		vcpu->sent_back = !vcpu->sent_back;
+	return (flags & COMPAT_TIF_RSEQ) && vcpu->sent_back;
+}
+
+static int do_work(unsigned long flags)
+{
+	if (!(flags & WORK_HERE) || (flags & WORK_OUTSIDE) ||
+	    compat_xfer_to_guest_mode_handle_work())
 		return DUNE_EXIT_INTR;
 	return ACTION_INTERRUPT;
 }
@@ -315,24 +339,24 @@ static noinline int do_work(void)
 /* One section with interrupts off; on return they are on. */
 static int enter_once(struct dune_vcpu *vcpu)
 {
+	unsigned long flags;
 	int action;
 
+	/* Checked with interrupts off until the entry: no wake-up is lost. */
 	local_irq_disable();
+	flags = compat_thread_flags();
+	if (unlikely(flags & WORK_FLAGS) && must_work(vcpu, flags)) {
+		local_irq_enable();
+		return do_work(flags);
+	}
 	if (likely(still_loaded(vcpu))) {
 		vcpu->host.displaced = VMX_NO_VMCS;
 	} else {
-		local_irq_enable();
 		action = load_here(vcpu);
 		if (action)
 			return action;
 	}
-	/* Checked with interrupts off, so that no wake-up is lost. */
-	if (unlikely(compat_thread_flags() & (WORK_FLAGS | _TIF_NEED_FPU_LOAD))) {
-		if (compat_thread_flags() & WORK_FLAGS) {
-			dune_vmcs_put(vcpu->host.displaced);
-			local_irq_enable();
-			return do_work();
-		}
+	if (unlikely(flags & _TIF_NEED_FPU_LOAD)) {
 		dune_fpu_load();
 		vcpu->fpu_loaded = true;
 	}

@@ -50,6 +50,7 @@ struct dune_vcpu {
 	u16 vpid;
 	bool set_up;
 
+	bool sent_back; /* to user mode, for rseq alone */
 	bool fpu_loaded; /* by fpu.h, for this entry */
 	int host_cpu; /* whose state the VMCS's host part is */
 	struct dune_host host;
