@@ -245,11 +245,11 @@ static void cannot_be_read_or_written(void)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		guest_test(knows_only_its_numbers),	  guest_test(has_no_32_bit_calls),
-		guest_test(pointers_are_checked),	  guest_test(results_need_writable_memory),
-		guest_test(unaligned_structures_work),	  guest_test(caps_make_sense),
-		guest_test(reserved_fields_are_zero),	  guest_test(tiles_are_checked),
-		guest_test(only_kvm_can_be_held),	  guest_test(cannot_be_read_or_written),
+		guest_test(knows_only_its_numbers),    guest_test(has_no_32_bit_calls),
+		guest_test(pointers_are_checked),      guest_test(results_need_writable_memory),
+		guest_test(unaligned_structures_work), guest_test(caps_make_sense),
+		guest_test(reserved_fields_are_zero),  guest_test(tiles_are_checked),
+		guest_test(only_kvm_can_be_held),      guest_test(cannot_be_read_or_written),
 	};
 
 	return run_guest_tests(tests);

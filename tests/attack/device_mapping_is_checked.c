@@ -110,9 +110,9 @@ static void is_not_inherited(void)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		guest_test(only_the_page_itself), guest_test(the_vm_has_no_pages),
+		guest_test(only_the_page_itself),     guest_test(the_vm_has_no_pages),
 		guest_test(cannot_become_executable), guest_test(cannot_grow),
-		guest_test(may_move_and_go), guest_test(outlives_the_descriptors),
+		guest_test(may_move_and_go),	      guest_test(outlives_the_descriptors),
 		guest_test(is_not_inherited),
 	};
 

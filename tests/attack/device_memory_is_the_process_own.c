@@ -82,8 +82,8 @@ static void without_a_tile_there_is_nothing(void)
 
 static void beyond_the_tiles_there_is_nothing(void)
 {
-	static const uint64_t pages[] = { 0xfee00000, 0xfec00000, 1ull << 35, (1ull << 36) - (2 << 20),
-					  0xa0000 };
+	static const uint64_t pages[] = { 0xfee00000, 0xfec00000, 1ull << 35,
+					  (1ull << 36) - (2 << 20), 0xa0000 };
 	uint64_t *pd;
 
 	raw_create(&raw);
@@ -170,7 +170,7 @@ static void only_exceptions_can_be_injected(void)
 		DUNE_INJECT_VALID | 4 << 8 | 6,
 		DUNE_INJECT_VALID | 1 << 12 | 6,
 		DUNE_INJECT_VALID | DUNE_INJECT_ERROR | 6, /* #UD has no error code */
-		DUNE_INJECT_VALID | 13, /* #GP has one */
+		DUNE_INJECT_VALID | 13,			   /* #GP has one */
 		0x7fffffff,
 	};
 

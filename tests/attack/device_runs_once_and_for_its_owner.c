@@ -130,7 +130,9 @@ static void send_fd(int socket, int fd)
 {
 	char control[CMSG_SPACE(sizeof(int))] = { 0 }, byte = 0;
 	struct iovec iov = { &byte, 1 };
-	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control,
+	struct msghdr message = { .msg_iov = &iov,
+				  .msg_iovlen = 1,
+				  .msg_control = control,
 				  .msg_controllen = sizeof(control) };
 	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
 
@@ -145,7 +147,9 @@ static int receive_fd(int socket)
 {
 	char control[CMSG_SPACE(sizeof(int))], byte;
 	struct iovec iov = { &byte, 1 };
-	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control,
+	struct msghdr message = { .msg_iov = &iov,
+				  .msg_iovlen = 1,
+				  .msg_control = control,
 				  .msg_controllen = sizeof(control) };
 	int fd;
 
@@ -279,10 +283,10 @@ static void signals_bring_it_back(void)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		guest_test(is_busy_while_it_runs),	guest_test(another_thread_may_run_it_later),
-		guest_test(not_in_a_fork_child),	guest_test(not_by_a_passed_descriptor),
-		guest_test(two_vcpus_have_two_states),	guest_test(two_vms_have_two_memories),
-		guest_test(a_blocked_signal_waits), guest_test(signals_bring_it_back),
+		guest_test(is_busy_while_it_runs),     guest_test(another_thread_may_run_it_later),
+		guest_test(not_in_a_fork_child),       guest_test(not_by_a_passed_descriptor),
+		guest_test(two_vcpus_have_two_states), guest_test(two_vms_have_two_memories),
+		guest_test(a_blocked_signal_waits),    guest_test(signals_bring_it_back),
 	};
 
 	return run_guest_tests(tests);

@@ -11,7 +11,11 @@
 
 #define NOT_CANONICAL 0x0000800000000000ull
 
-#define FIELD(name, bad) { #name, offsetof(struct dune_state, name), sizeof(((struct dune_state *)0)->name), bad }
+#define FIELD(name, bad)                                                                          \
+	{                                                                                         \
+#name, offsetof(struct dune_state, name), sizeof(((struct dune_state *)0)->name), \
+			bad                                                                       \
+	}
 
 static const struct {
 	const char *name;

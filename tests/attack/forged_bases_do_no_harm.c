@@ -10,7 +10,7 @@
 #include <sys/auxv.h>
 
 #define HWCAP2_FSGSBASE 2
-#define NOT_CANONICAL 0x0000800000000000ull
+#define NOT_CANONICAL	0x0000800000000000ull
 
 static uint64_t fs_of_ring_0;
 
@@ -120,8 +120,10 @@ static void selectors_do_not_matter_either(void)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		guest_test(at_a_system_call),	   guest_test(at_a_fault),
-		guest_test(at_an_interrupt),	   guest_test(that_are_not_canonical),
+		guest_test(at_a_system_call),
+		guest_test(at_a_fault),
+		guest_test(at_an_interrupt),
+		guest_test(that_are_not_canonical),
 		guest_test(selectors_do_not_matter_either),
 	};
 

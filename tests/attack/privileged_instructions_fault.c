@@ -9,12 +9,12 @@
 
 #include <sys/mman.h>
 
-#define UD (1 << 6)
-#define GP (1 << 13)
-#define DB (1 << 1)
-#define BP (1 << 3)
-#define OF (1 << 4)
-#define PF (1 << 14)
+#define UD   (1 << 6)
+#define GP   (1 << 13)
+#define DB   (1 << 1)
+#define BP   (1 << 3)
+#define OF   (1 << 4)
+#define PF   (1 << 14)
 #define FINE (1u << 31) /* may also do no harm at all */
 
 static const struct {
@@ -23,7 +23,10 @@ static const struct {
 	size_t length;
 	unsigned ends; /* a bit for each vector that is right */
 } rows[] = {
-#define ROW(name, bytes, ends) { name, bytes, sizeof(bytes) - 1, ends }
+#define ROW(name, bytes, ends)                       \
+	{                                            \
+		name, bytes, sizeof(bytes) - 1, ends \
+	}
 	ROW("vmlaunch", "\x0f\x01\xc2", UD | GP),
 	ROW("vmresume", "\x0f\x01\xc3", UD | GP),
 	ROW("vmxoff", "\x0f\x01\xc4", UD | GP),
@@ -91,7 +94,8 @@ static const struct {
 	ROW("ud1", "\x0f\xb9\xc0", UD),
 	ROW("ud2", "\x0f\x0b", UD),
 	ROW("lock nop", "\xf0\x90", UD),
-	ROW("16 bytes", "\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x90", GP | UD),
+	ROW("16 bytes", "\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x90",
+	    GP | UD),
 	ROW("iret to ring 0",
 	    "\x48\x89\xe0\x6a\x18\x50\x68\x02\x30\x00\x00\x6a\x10\x48\x8d\x05\x00\x00\x00\x00\x50"
 	    "\x48\xcf",
@@ -146,8 +150,8 @@ static void each_of_them(void)
 		int result = dune_ring3_call((uintptr_t)place_row(row), ring3_stack_top(), 0, 0, 0,
 					     &value, &end);
 
-		if (result ? end.vector > 31 || !(rows[row].ends >> end.vector & 1) :
-			     !(rows[row].ends & FINE))
+		if (result ? end.vector > 31 || !(rows[row].ends >> end.vector & 1)
+			   : !(rows[row].ends & FINE))
 			FAIL("%s: result %d vector %u error %#x", rows[row].name, result,
 			     end.vector, end.error);
 		after = read_control();

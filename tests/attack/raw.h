@@ -11,15 +11,15 @@
 #include <dune_abi.h>
 #include "harness.h"
 
-#define RAW_PML4 0x0000
-#define RAW_PDPT 0x1000
-#define RAW_PD 0x2000
-#define RAW_IDT 0x3000
-#define RAW_GDT 0x4000
-#define RAW_TSS 0x5000
-#define RAW_CODE 0x8000
+#define RAW_PML4  0x0000
+#define RAW_PDPT  0x1000
+#define RAW_PD	  0x2000
+#define RAW_IDT	  0x3000
+#define RAW_GDT	  0x4000
+#define RAW_TSS	  0x5000
+#define RAW_CODE  0x8000
 #define RAW_STACK 0x20000 /* its top */
-#define RAW_DATA 0x20000
+#define RAW_DATA  0x20000
 #define RAW_BYTES 0x40000
 
 struct raw {
@@ -47,12 +47,12 @@ uint64_t raw_stat(const struct raw *raw, enum dune_stat stat);
 
 /* Code for raw_load(), in raw_guest.S; each ends at raw_code_end. */
 extern const char raw_code_end[];
-extern const char raw_count[]; /* rbx++; vmcall; for ever */
-extern const char raw_spin[]; /* for ever */
-extern const char raw_read[]; /* of rdi, then vmcall; for ever */
-extern const char raw_write[]; /* of sil to rdi, then vmcall; for ever */
-extern const char raw_execute[]; /* the instruction that rdi points to, then vmcall */
+extern const char raw_count[];	   /* rbx++; vmcall; for ever */
+extern const char raw_spin[];	   /* for ever */
+extern const char raw_read[];	   /* of rdi, then vmcall; for ever */
+extern const char raw_write[];	   /* of sil to rdi, then vmcall; for ever */
+extern const char raw_execute[];   /* the instruction that rdi points to, then vmcall */
 extern const char raw_undefined[]; /* ud2 */
-extern const char raw_ring3[]; /* vmcall after an iret to ring 3 */
+extern const char raw_ring3[];	   /* vmcall after an iret to ring 3 */
 
 #endif

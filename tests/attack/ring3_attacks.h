@@ -8,18 +8,18 @@
 #define DUNE_TESTS_RING3_ATTACKS_H
 
 extern const char attacks[], attacks_end[];
-extern const char attack_return[]; /* returns its first argument */
+extern const char attack_return[];	   /* returns its first argument */
 extern const char attack_return_address[]; /* says where it goes back to */
-extern const char attack_vmcall[]; /* rax, rdi, rsi = the arguments */
-extern const char attack_syscall[]; /* a system call; returns its result */
-extern const char attack_syscall_rsp[]; /* the same with rsp = the argument */
-extern const char attack_fault_rsp[]; /* ud2 with rsp = the argument */
-extern const char attack_syscall_flags[]; /* with these flags; returns those after it */
-extern const char attack_syscall_gs[]; /* with gs base; returns the base after it */
-extern const char attack_syscall_fs[]; /* with fs base; returns the base after it */
-extern const char attack_fault_gs[]; /* ud2 with this gs base */
+extern const char attack_vmcall[];	   /* rax, rdi, rsi = the arguments */
+extern const char attack_syscall[];	   /* a system call; returns its result */
+extern const char attack_syscall_rsp[];	   /* the same with rsp = the argument */
+extern const char attack_fault_rsp[];	   /* ud2 with rsp = the argument */
+extern const char attack_syscall_flags[];  /* with these flags; returns those after it */
+extern const char attack_syscall_gs[];	   /* with gs base; returns the base after it */
+extern const char attack_syscall_fs[];	   /* with fs base; returns the base after it */
+extern const char attack_fault_gs[];	   /* ud2 with this gs base */
 extern const char attack_fault_fs[];
 extern const char attack_spin_bases[]; /* gs and fs base, then so many turns */
-extern const char attack_selectors[]; /* null selectors everywhere, then syscall */
+extern const char attack_selectors[];  /* null selectors everywhere, then syscall */
 
 #endif

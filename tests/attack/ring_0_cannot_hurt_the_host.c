@@ -24,7 +24,10 @@ static const struct {
 	size_t length;
 	int ends;
 } rows[] = {
-#define ROW(name, bytes, ends) { name, bytes, sizeof(bytes) - 1, ends }
+#define ROW(name, bytes, ends)                       \
+	{                                            \
+		name, bytes, sizeof(bytes) - 1, ends \
+	}
 	ROW("nop", "\x90", RUNS),
 	ROW("rdmsr TSC", RDMSR("\x10", "\x00", "\x00", "\x00"), EITHER),
 	ROW("rdmsr APIC_BASE", RDMSR("\x1b", "\x00", "\x00", "\x00"), FAULTS),
@@ -70,7 +73,8 @@ static const struct {
 	ROW("cr4 with VMXE", "\x0f\x20\xe0\x0f\xba\xe8\x0d\x0f\x22\xe0", FAULTS),
 	ROW("cr4 with SMXE", "\x0f\x20\xe0\x0f\xba\xe8\x0e\x0f\x22\xe0", FAULTS),
 	ROW("cr4 with reserved bits", "\x0f\x20\xe0\x0f\xba\xe8\x1f\x0f\x22\xe0", FAULTS),
-	ROW("cr3 with reserved bits", "\x48\xb8\x00\x00\x00\x00\x00\x00\x00\x40\x0f\x22\xd8", FAULTS),
+	ROW("cr3 with reserved bits", "\x48\xb8\x00\x00\x00\x00\x00\x00\x00\x40\x0f\x22\xd8",
+	    FAULTS),
 	ROW("xsetbv 0", "\x31\xc9\x31\xc0\x31\xd2\x0f\x01\xd1", FAULTS),
 	ROW("xsetbv all", "\x31\xc9\x83\xc8\xff\x83\xca\xff\x0f\x01\xd1", FAULTS),
 	ROW("out 0x64", "\xb0\xfe\xe6\x64", FAULTS),

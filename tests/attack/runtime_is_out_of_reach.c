@@ -122,8 +122,13 @@ static void tables_of_the_cpu(void)
 
 static void halves_of_the_kernel(void)
 {
-	const uint64_t addresses[] = { 0xffff800000000000, 0xffff888000000000, 0xffffffff81000000,
-				       0xffffffffff600000, 0xfffffffffffffff8, 0x1000, 0 };
+	const uint64_t addresses[] = { 0xffff800000000000,
+				       0xffff888000000000,
+				       0xffffffff81000000,
+				       0xffffffffff600000,
+				       0xfffffffffffffff8,
+				       0x1000,
+				       0 };
 
 	place_faults();
 	for (unsigned i = 0; i < sizeof(addresses) / sizeof(addresses[0]); i++) {

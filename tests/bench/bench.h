@@ -62,7 +62,7 @@ static inline uint64_t bench_tsc(void)
 /* Ends the child of this system; its remaining rows are missing. */
 noreturn void bench_fail(const char *what);
 
-#define BENCH_PAGES 512
+#define BENCH_PAGES	 512
 #define BENCH_PAGE_BYTES 4096
 
 /* BENCH_PAGES untouched pages, never huge. */

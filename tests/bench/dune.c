@@ -172,8 +172,8 @@ void bench_dune(struct bench_table *table)
 			prepare_ptes();
 			check(dune_set_handler(14, on_page_fault, 0), "dune_set_handler");
 		}
-		bench_measure(table,
-			      &(struct bench_operation){ rows[i].operation, "dune", rows[i].n,
-							 rows[i].prepare, rows[i].run, count, pages });
+		bench_measure(table, &(struct bench_operation){ rows[i].operation, "dune",
+								rows[i].n, rows[i].prepare,
+								rows[i].run, count, pages });
 	}
 }

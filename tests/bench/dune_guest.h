@@ -4,7 +4,7 @@
 #define DUNE_BENCH_DUNE_GUEST_H
 
 extern const char ring3_code[], ring3_code_end[];
-extern const char ring3_code_return[]; /* returns at once */
+extern const char ring3_code_return[];	 /* returns at once */
 extern const char ring3_code_syscalls[]; /* makes as many system calls as it is told */
 
 #endif

@@ -58,8 +58,8 @@ void bench_linux(struct bench_table *table)
 {
 	void *pages = bench_pages();
 
-	bench_measure(table, &(struct bench_operation){
-				     "hypercall_getpid", "linux", 10000, NULL, run_getpid, 0, 0 });
+	bench_measure(table, &(struct bench_operation){ "hypercall_getpid", "linux", 10000, NULL,
+							run_getpid, 0, 0 });
 	bench_measure(table,
 		      &(struct bench_operation){ "first_touch_write", "linux", BENCH_PAGES,
 						 bench_pages_drop, bench_pages_write, 0, pages });

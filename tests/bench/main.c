@@ -56,9 +56,9 @@ static double find_target(const struct bench_table *table, const struct bench_ro
 		return NAN;
 	for (unsigned i = 0; i < NR_TARGETS; i++)
 		if (!strcmp(targets[i].operation, row->operation))
-			return targets[i].times_linux ? targets[i].times_linux *
-								find_linux(table, row->operation) :
-							targets[i].instructions;
+			return targets[i].times_linux
+				       ? targets[i].times_linux * find_linux(table, row->operation)
+				       : targets[i].instructions;
 	return NAN;
 }
 
@@ -105,8 +105,8 @@ static void print_row(const struct bench_table *table, const struct bench_row *r
 /* Operation by operation, in the order of the targets, Dune first. */
 static void print_table(const struct bench_table *table)
 {
-	printf("%-22s %-7s %13s %7s %11s %14s %8s\n", "operation", "system", bench_unit(),
-	       "exits", "MSR writes", "VMCS accesses", "target");
+	printf("%-22s %-7s %13s %7s %11s %14s %8s\n", "operation", "system", bench_unit(), "exits",
+	       "MSR writes", "VMCS accesses", "target");
 	for (unsigned operation = 0; operation < NR_TARGETS; operation++)
 		for (unsigned system = NR_SYSTEMS; system--;)
 			for (unsigned i = 0; i < table->nr_rows; i++)

@@ -109,8 +109,7 @@ void bench_fail(const char *what)
 char *bench_pages(void)
 {
 	size_t bytes = BENCH_PAGES * BENCH_PAGE_BYTES;
-	char *pages =
-		mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *pages = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (pages == MAP_FAILED)
 		bench_fail("mmap");

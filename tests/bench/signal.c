@@ -17,8 +17,8 @@
 
 #ifndef PR_SET_SYSCALL_USER_DISPATCH
 #define PR_SET_SYSCALL_USER_DISPATCH 59
-#define PR_SYS_DISPATCH_OFF 0
-#define PR_SYS_DISPATCH_ON 1
+#define PR_SYS_DISPATCH_OFF	     0
+#define PR_SYS_DISPATCH_ON	     1
 #endif
 
 /* Selector of syscall user dispatch: 0 lets calls through, 1 raises SIGSYS. */

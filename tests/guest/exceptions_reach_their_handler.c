@@ -54,8 +54,8 @@ static uint64_t run_in_ring_3(const char *code)
 {
 	uint64_t value = 0;
 	struct dune_ring3_end end = { 0 };
-	int result = dune_ring3_call(ring3_at(code), ring3_stack_top(), ring3_data() + 0x100000, 0, 0,
-				     &value, &end);
+	int result = dune_ring3_call(ring3_at(code), ring3_stack_top(), ring3_data() + 0x100000, 0,
+				     0, &value, &end);
 
 	if (result)
 		FAIL("ring-3 call: %d, vector %u at %#lx", result, end.vector, end.rip);

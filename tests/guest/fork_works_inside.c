@@ -228,11 +228,16 @@ static void killed_child_is_reported(void)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		guest_test(child_is_inside),	    guest_test(child_writes_first),
-		guest_test(parent_writes_first),    guest_test(forked_before_entering),
-		guest_test(generations),	    guest_test(many_children),
-		guest_test(vfork_and_exec),	    guest_test(spawn_and_system),
-		guest_test(exec_leaves_dune),	    guest_test(child_leaves_and_enters),
+		guest_test(child_is_inside),
+		guest_test(child_writes_first),
+		guest_test(parent_writes_first),
+		guest_test(forked_before_entering),
+		guest_test(generations),
+		guest_test(many_children),
+		guest_test(vfork_and_exec),
+		guest_test(spawn_and_system),
+		guest_test(exec_leaves_dune),
+		guest_test(child_leaves_and_enters),
 		guest_test(killed_child_is_reported),
 	};
 

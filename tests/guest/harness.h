@@ -30,19 +30,20 @@ struct harness_case {
 
 #define HARNESS_SECONDS 20
 
-#define guest_test_limit(function, limit)                                                          \
-	{                                                                                          \
-		.name = #function, .test_func = harness_run_case,                                  \
-		.initial_state = &(struct harness_case)                                            \
-		{                                                                                  \
-			.run = function, .seconds = limit                                          \
-		}                                                                                  \
+#define guest_test_limit(function, limit)                         \
+	{                                                         \
+		.name = #function, .test_func = harness_run_case, \
+		.initial_state = &(struct harness_case)           \
+		{                                                 \
+			.run = function, .seconds = limit         \
+		}                                                 \
 	}
 #define guest_test(function) guest_test_limit(function, HARNESS_SECONDS)
 
 /* The whole of a test program's main(): `return run_guest_tests(tests)`. */
-#define run_guest_tests(tests)                                                                     \
-	(harness_init(), cmocka_run_group_tests_name(program_invocation_short_name, tests, NULL, NULL))
+#define run_guest_tests(tests) \
+	(harness_init(),       \
+	 cmocka_run_group_tests_name(program_invocation_short_name, tests, NULL, NULL))
 
 extern char *program_invocation_short_name;
 
@@ -51,48 +52,49 @@ void harness_run_case(void **state);
 
 /* ---- In the child, and in children and threads of it, inside or outside ---- */
 
-#define CHECK(expression)                                                                          \
-	do {                                                                                       \
-		if (!(expression))                                                                 \
-			harness_fail(__FILE__, __LINE__, "%s", #expression);                       \
+#define CHECK(expression)                                                    \
+	do {                                                                 \
+		if (!(expression))                                           \
+			harness_fail(__FILE__, __LINE__, "%s", #expression); \
 	} while (0)
 
-#define CHECK_EQ(actual, expected)                                                                 \
-	do {                                                                                       \
-		uint64_t harness_actual = (uint64_t)(actual);                                      \
-		uint64_t harness_expected = (uint64_t)(expected);                                  \
-		if (harness_actual != harness_expected)                                            \
-			harness_fail_values(__FILE__, __LINE__, #actual, harness_actual,           \
-					    #expected, harness_expected);                          \
+#define CHECK_EQ(actual, expected)                                                       \
+	do {                                                                             \
+		uint64_t harness_actual = (uint64_t)(actual);                            \
+		uint64_t harness_expected = (uint64_t)(expected);                        \
+		if (harness_actual != harness_expected)                                  \
+			harness_fail_values(__FILE__, __LINE__, #actual, harness_actual, \
+					    #expected, harness_expected);                \
 	} while (0)
 
 /* A system call that returns -1 and this errno. */
-#define CHECK_ERRNO(call, error)                                                                   \
-	do {                                                                                       \
-		errno = 0;                                                                         \
-		long harness_result = (long)(call);                                                \
-		if (harness_result != -1 || errno != (error))                                      \
-			harness_fail(__FILE__, __LINE__, "%s: returned %ld, errno %d (%s), not %s", \
-				     #call, harness_result, errno, strerror(errno), #error);       \
+#define CHECK_ERRNO(call, error)                                                       \
+	do {                                                                           \
+		errno = 0;                                                             \
+		long harness_result = (long)(call);                                    \
+		if (harness_result != -1 || errno != (error))                          \
+			harness_fail(__FILE__, __LINE__,                               \
+				     "%s: returned %ld, errno %d (%s), not %s", #call, \
+				     harness_result, errno, strerror(errno), #error);  \
 	} while (0)
 
 /* A system call that does not fail. */
-#define CHECK_OK(call)                                                                             \
-	({                                                                                         \
-		long harness_result = (long)(call);                                                \
-		if (harness_result < 0)                                                            \
-			harness_fail(__FILE__, __LINE__, "%s: errno %d (%s)", #call, errno,        \
-				     strerror(errno));                                             \
-		harness_result;                                                                    \
+#define CHECK_OK(call)                                                                      \
+	({                                                                                  \
+		long harness_result = (long)(call);                                         \
+		if (harness_result < 0)                                                     \
+			harness_fail(__FILE__, __LINE__, "%s: errno %d (%s)", #call, errno, \
+				     strerror(errno));                                      \
+		harness_result;                                                             \
 	})
 
 #define FAIL(...) harness_fail(__FILE__, __LINE__, __VA_ARGS__)
 
 /* Ends the test as skipped, with the reason, unless the condition holds. */
-#define TEST_REQUIRE(condition, reason)                                                            \
-	do {                                                                                       \
-		if (!(condition))                                                                  \
-			harness_skip(reason);                                                      \
+#define TEST_REQUIRE(condition, reason)       \
+	do {                                  \
+		if (!(condition))             \
+			harness_skip(reason); \
 	} while (0)
 
 /* A remark that is printed with the result, whatever it is. */

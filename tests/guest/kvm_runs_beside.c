@@ -142,12 +142,9 @@ static void kvm_stays_as_it_was(void)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		guest_test(dune_is_held_by_kvm),
-		guest_test_limit(in_another_process, 60),
-		guest_test_limit(several_of_both, 60),
-		guest_test(in_the_same_thread),
-		guest_test(made_from_inside),
-		guest_test(kvm_stays_as_it_was),
+		guest_test(dune_is_held_by_kvm),       guest_test_limit(in_another_process, 60),
+		guest_test_limit(several_of_both, 60), guest_test(in_the_same_thread),
+		guest_test(made_from_inside),	       guest_test(kvm_stays_as_it_was),
 	};
 
 	return run_guest_tests(tests);

@@ -109,8 +109,8 @@ static void in_ring_3(void)
 				 &value, &end),
 		 -EFAULT);
 	CHECK_EQ(end.address, ring3_at(faults));
-	CHECK_EQ(dune_ring3_call(ring3_at(fault_call), ring3_stack_top(), ring3_data(), 0, 0, &value,
-				 &end),
+	CHECK_EQ(dune_ring3_call(ring3_at(fault_call), ring3_stack_top(), ring3_data(), 0, 0,
+				 &value, &end),
 		 -EFAULT);
 	CHECK_EQ(end.rip, ring3_data());
 }

@@ -14,7 +14,8 @@
 enum { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R11 = 11 };
 
 /* CF PF AF ZF SF DF OF AC ID: what a program can set by itself. */
-static const uint64_t free_flags = 0x1 | 0x4 | 0x10 | 0x40 | 0x80 | 0x400 | 0x800 | 0x40000 | 0x200000;
+static const uint64_t free_flags =
+	0x1 | 0x4 | 0x10 | 0x40 | 0x80 | 0x400 | 0x800 | 0x40000 | 0x200000;
 
 static uint64_t current_flags(void)
 {

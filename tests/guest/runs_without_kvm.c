@@ -20,8 +20,7 @@ static void without_kvm(void)
 	had_kvm = module_is_loaded("kvm_intel");
 	if (had_kvm)
 		TEST_REQUIRE(module_unload("kvm_intel") == 0, "kvm_intel cannot be unloaded");
-	TEST_REQUIRE(access("/dev/kvm", F_OK) || open("/dev/kvm", O_RDWR) < 0,
-		     "KVM is built in");
+	TEST_REQUIRE(access("/dev/kvm", F_OK) || open("/dev/kvm", O_RDWR) < 0, "KVM is built in");
 }
 
 static void bring_kvm_back(void)

@@ -18,9 +18,9 @@ enum { CR4_OSFXSR = 1 << 9, CR4_OSXMMEXCPT = 1 << 10 };
 /* MSRs that Dune's guest has values of its own for. */
 static const struct kvm_msr_entry msr_values[] = {
 	{ .index = 0xc0000081, .data = 0x0023001000000000 }, /* STAR */
-	{ .index = 0xc0000082, .data = 0x12345678 }, /* LSTAR */
-	{ .index = 0xc0000084, .data = 0x47700 }, /* FMASK */
-	{ .index = 0xc0000102, .data = 0x1badb002 }, /* KERNEL_GS_BASE */
+	{ .index = 0xc0000082, .data = 0x12345678 },	     /* LSTAR */
+	{ .index = 0xc0000084, .data = 0x47700 },	     /* FMASK */
+	{ .index = 0xc0000102, .data = 0x1badb002 },	     /* KERNEL_GS_BASE */
 };
 enum { NR_MSRS = sizeof(msr_values) / sizeof(msr_values[0]) };
 
@@ -55,8 +55,13 @@ static int create(struct machine *machine)
 
 static int set_state(struct machine *machine)
 {
-	const struct kvm_segment flat = { .limit = 0xffffffff, .selector = 16, .type = 3,
-					  .present = 1, .db = 1, .s = 1, .g = 1 };
+	const struct kvm_segment flat = { .limit = 0xffffffff,
+					  .selector = 16,
+					  .type = 3,
+					  .present = 1,
+					  .db = 1,
+					  .s = 1,
+					  .g = 1 };
 	struct kvm_regs regs = { .rip = CODE, .rdi = DATA, .rflags = 2 };
 	struct msrs msrs = { .head.nmsrs = NR_MSRS };
 	struct kvm_sregs sregs;

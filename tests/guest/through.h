@@ -6,9 +6,9 @@
 #ifndef DUNE_TESTS_THROUGH_H
 #define DUNE_TESTS_THROUGH_H
 
-#define THROUGH_RFLAGS 128
+#define THROUGH_RFLAGS	 128
 #define THROUGH_RED_ZONE 136
-#define THROUGH_BYTES 264
+#define THROUGH_BYTES	 264
 
 #ifndef __ASSEMBLER__
 #include <stddef.h>
@@ -27,10 +27,10 @@ _Static_assert(sizeof(struct through) == THROUGH_BYTES, "known to through.S");
 extern struct through through_in, through_out;
 extern volatile uint64_t through_flag;
 
-void through_syscall(void); /* syscall, from ring 0 */
+void through_syscall(void);    /* syscall, from ring 0 */
 void through_breakpoint(void); /* int3 */
-void through_touch(void); /* a write to where rdi points */
-void through_wait(void); /* changes rcx until through_flag is not zero */
+void through_touch(void);      /* a write to where rdi points */
+void through_wait(void);       /* changes rcx until through_flag is not zero */
 
 #endif
 #endif

@@ -21,7 +21,10 @@ static const struct {
 	int component;
 	const char *name;
 } components[] = {
-	{ AVX, "ymm" }, { OPMASK, "opmask" }, { ZMM, "zmm, upper halves" }, { HI_ZMM, "zmm16-31" },
+	{ AVX, "ymm" },
+	{ OPMASK, "opmask" },
+	{ ZMM, "zmm, upper halves" },
+	{ HI_ZMM, "zmm16-31" },
 };
 enum { NR_COMPONENTS = sizeof(components) / sizeof(components[0]) };
 
@@ -34,18 +37,18 @@ static uint64_t enabled(void)
 }
 
 /* Runs the instruction with the state from one area and stores it in another. */
-#define THROUGH(in, out, instruction, ...)                                                         \
-	do {                                                                                       \
-		uint64_t through_mask = enabled(), rax = through_mask, rcx = 0, rdx = 0;           \
-		__asm__ volatile("xsave64 (%[save])\n\t"                                           \
-				 "xrstor64 (%[from])\n\t" instruction "\n\t"                       \
-				 "mov %[mask], %%rax\n\txor %%edx, %%edx\n\t"                      \
-				 "xsave64 (%[to])\n\t"                                             \
-				 "xrstor64 (%[save])\n\t"                                          \
-				 : "+&a"(rax), "+&c"(rcx), "+&d"(rdx)                              \
-				 : [save] "r"(ours), [from] "r"(in), [to] "r"(out),                \
-				   [mask] "r"(through_mask), ##__VA_ARGS__                         \
-				 : "r11", "memory", "cc");                                         \
+#define THROUGH(in, out, instruction, ...)                                               \
+	do {                                                                             \
+		uint64_t through_mask = enabled(), rax = through_mask, rcx = 0, rdx = 0; \
+		__asm__ volatile("xsave64 (%[save])\n\t"                                 \
+				 "xrstor64 (%[from])\n\t" instruction "\n\t"             \
+				 "mov %[mask], %%rax\n\txor %%edx, %%edx\n\t"            \
+				 "xsave64 (%[to])\n\t"                                   \
+				 "xrstor64 (%[save])\n\t"                                \
+				 : "+&a"(rax), "+&c"(rcx), "+&d"(rdx)                    \
+				 : [save] "r"(ours), [from] "r"(in), [to] "r"(out),      \
+				   [mask] "r"(through_mask), ##__VA_ARGS__               \
+				 : "r11", "memory", "cc");                               \
 	} while (0)
 
 static void fill(uint8_t *area, unsigned seed)
@@ -53,8 +56,8 @@ static void fill(uint8_t *area, unsigned seed)
 	uint64_t mask = enabled();
 
 	memset(area, 0, AREA_BYTES);
-	*(uint16_t *)area = 0x37f; /* x87 control word */
-	area[4] = 0xff; /* all eight registers are in use */
+	*(uint16_t *)area = 0x37f;	   /* x87 control word */
+	area[4] = 0xff;			   /* all eight registers are in use */
 	*(uint32_t *)(area + 24) = 0x1fa0; /* MXCSR, with the precision flag */
 	for (int i = 32; i < 416; i++)
 		area[i] = seed * 7 + i;
