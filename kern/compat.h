@@ -96,33 +96,12 @@ struct compat_syscore {
 #define compat_task_fpu(task) (&(task)->thread.fpu)
 #endif
 
-/* It lost an argument that was never used, and its header has moved. */
-#if __has_include(<linux/entry-virt.h>)
-#include <linux/entry-virt.h>
-#else
-#include <linux/entry-kvm.h>
-#endif
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 17, 0)
-#define compat_xfer_to_guest_mode_handle_work()                                \
-	xfer_to_guest_mode_handle_work(NULL)
-#else
-#define compat_xfer_to_guest_mode_handle_work()                                \
-	xfer_to_guest_mode_handle_work()
-#endif
-
-/* Lazy preemption (6.13) has a flag of its own. */
-#ifdef _TIF_NEED_RESCHED_LAZY
-#define COMPAT_TIF_NEED_RESCHED_LAZY _TIF_NEED_RESCHED_LAZY
-#else
-#define COMPAT_TIF_NEED_RESCHED_LAZY 0
-#endif
 /* 6.19 gave rseq a flag of its own. */
 #ifdef _TIF_RSEQ
 #define COMPAT_TIF_RSEQ _TIF_RSEQ
 #else
 #define COMPAT_TIF_RSEQ 0
 #endif
-#define compat_thread_flags() read_thread_flags()
 
 /*
  * The guest has four-level tables, so its addresses have 48 bits even where

@@ -447,6 +447,9 @@ static int handle_dr_access(struct dune_vcpu *vcpu)
 	int gpr = DEBUG_REG_ACCESS_REG(qualification);
 
 	vcpu->stats[DUNE_STAT_EXIT_CR]++;
+	/* Hardware checks first; the emulated machine does not. */
+	if (guest_in_ring3())
+		return answer_exception(vcpu, X86_TRAP_GP);
 	if (dr == 4 || dr == 5) {
 		if (vmcs_read_natural(GUEST_CR4) & X86_CR4_DE)
 			return answer_exception(vcpu, X86_TRAP_UD);

@@ -25,25 +25,20 @@
 #include "vmx_insn.h"
 
 /*
- * Work to do before entering: a signal to deliver, the CPU to give up, what
- * rseq wants after a preemption. The kernel's own function for entering guests
- * does it, without going back to user mode, where a traced thread would stop
- * and come back with the same work to do.
- */
-#define WORK_HERE                                                              \
-	(_TIF_NEED_RESCHED | COMPAT_TIF_NEED_RESCHED_LAZY | _TIF_SIGPENDING |  \
-	 _TIF_NOTIFY_SIGNAL | _TIF_NOTIFY_RESUME)
-
-/*
- * What only the way back to user mode does; among it, putting back what KVM
- * left in MSRs. Without any of these the hardware holds the thread's own state,
- * but for its vector state (fpu.h).
+ * What stands between us and the guest. Most of it only the way back to user
+ * mode does; among it, putting back what KVM left in MSRs. Without any of these
+ * the hardware holds the thread's own state, but for its vector state (fpu.h).
  */
 #define WORK_OUTSIDE                                                           \
 	((EXIT_TO_USER_MODE_WORK | _TIF_USER_RETURN_NOTIFY) &                  \
-	 ~(WORK_HERE | COMPAT_TIF_RSEQ | _TIF_NEED_FPU_LOAD))
+	 ~(WORK_SOON | _TIF_NEED_FPU_LOAD))
 
-#define WORK_FLAGS (WORK_HERE | WORK_OUTSIDE | COMPAT_TIF_RSEQ)
+/*
+ * What a preemption leaves behind for rseq, and what other task work may wait
+ * for. A traced thread stops between user mode and here, and so comes back with
+ * the same flag each time: after one return it enters all the same.
+ */
+#define WORK_SOON (_TIF_NOTIFY_RESUME | COMPAT_TIF_RSEQ)
 
 /* ---- Loading and putting back ------------------------------------------- */
 
@@ -201,7 +196,7 @@ static __always_inline void host_restore(struct dune_vcpu *vcpu)
 	native_load_gdt(&host->gdt); /* the exit left the limit at 64 K */
 	/* And the TSS's too small for an I/O bitmap, which few have. */
 	this_cpu_write(__tss_limit_invalid, true);
-	if (unlikely(compat_thread_flags() & _TIF_IO_BITMAP))
+	if (unlikely(read_thread_flags() & _TIF_IO_BITMAP))
 		refresh_tss_limit();
 	if (unlikely(hw_breakpoint_active()))
 		native_set_debugreg(7, __this_cpu_read(cpu_dr7));
@@ -314,26 +309,13 @@ static int entry_refused(struct dune_vcpu *vcpu)
 	return DUNE_EXIT_FAIL_ENTRY;
 }
 
-/*
- * Interrupts off. Without anything else to do, rseq's number of the CPU is
- * stored by one return to user mode; a traced thread may never be without, so
- * one has to do.
- */
-static noinline bool must_work(struct dune_vcpu *vcpu, unsigned long flags)
+/* Interrupts off. Whether to go back to user mode for what the flags say. */
+static noinline bool must_go_back(struct dune_vcpu *vcpu, unsigned long flags)
 {
-	if (flags & (WORK_HERE | WORK_OUTSIDE))
+	if (flags & WORK_OUTSIDE)
 		return true;
-	if (flags & COMPAT_TIF_RSEQ)
-		vcpu->sent_back = !vcpu->sent_back;
-	return (flags & COMPAT_TIF_RSEQ) && vcpu->sent_back;
-}
-
-static int do_work(unsigned long flags)
-{
-	if (!(flags & WORK_HERE) || (flags & WORK_OUTSIDE) ||
-	    compat_xfer_to_guest_mode_handle_work())
-		return DUNE_EXIT_INTR;
-	return ACTION_INTERRUPT;
+	vcpu->sent_back = !vcpu->sent_back;
+	return vcpu->sent_back;
 }
 
 /* One section with interrupts off; on return they are on. */
@@ -344,10 +326,11 @@ static int enter_once(struct dune_vcpu *vcpu)
 
 	/* Checked with interrupts off until the entry: no wake-up is lost. */
 	local_irq_disable();
-	flags = compat_thread_flags();
-	if (unlikely(flags & WORK_FLAGS) && must_work(vcpu, flags)) {
+	flags = read_thread_flags();
+	if (unlikely(flags & (WORK_OUTSIDE | WORK_SOON)) &&
+	    must_go_back(vcpu, flags)) {
 		local_irq_enable();
-		return do_work(flags);
+		return DUNE_EXIT_INTR;
 	}
 	if (likely(still_loaded(vcpu))) {
 		vcpu->host.displaced = VMX_NO_VMCS;
@@ -380,6 +363,7 @@ static int enter_once(struct dune_vcpu *vcpu)
 		action = dune_exit_handle(vcpu);
 	} while (action == ACTION_REENTER);
 
+	vcpu->sent_back = false;
 	tlb_end(vcpu);
 	guest_put(vcpu);
 	host_restore(vcpu);

@@ -50,7 +50,7 @@ struct dune_vcpu {
 	u16 vpid;
 	bool set_up;
 
-	bool sent_back; /* to user mode, for rseq alone */
+	bool sent_back; /* to user mode, for WORK_SOON, since the last entry */
 	bool fpu_loaded; /* by fpu.h, for this entry */
 	int host_cpu; /* whose state the VMCS's host part is */
 	struct dune_host host;
