@@ -79,7 +79,8 @@ check: all kernel
 	@tests/machine/check $(TEST)
 
 bench: all kernel
-	@tests/machine/run -- sh -c 'for b in $$DUNE_ROOT/tests/bench/*; do "$$b" $(ARGS) || exit; done'
+	@tests/machine/run --output $(BUILD)/bench.json -- sh -c '$$DUNE_ROOT/tests/bench/bench $(ARGS)'
+	@echo "The same as JSON: $(BUILD:$(CURDIR)/%=%)/bench.json"
 
 run: $(wares) kernel
 	@tests/machine/run -- dune-sandbox $(CMD)

@@ -81,31 +81,31 @@ static bool run_system(unsigned system, struct bench_table *table)
 	return !status;
 }
 
-static void print_number(double value, int width, int decimals)
+static void print_number(FILE *to, double value, int width, int decimals)
 {
 	if (isnan(value))
-		printf(" %*s", width, "-");
+		fprintf(to, " %*s", width, "-");
 	else
-		printf(" %*.*f", width, decimals, value);
+		fprintf(to, " %*.*f", width, decimals, value);
 }
 
-static void print_row(const struct bench_table *table, const struct bench_row *row)
+static void print_row(FILE *to, const struct bench_table *table, const struct bench_row *row)
 {
 	double target = find_target(table, row);
 
-	printf("%-22s %-7s", row->operation, row->system);
-	print_number(row->instructions, 13, row->instructions < 1000);
-	print_number(row->counts.exits, 7, 2);
-	print_number(row->counts.msr_writes, 11, 2);
-	print_number(row->counts.vmcs_accesses, 14, 2);
-	print_number(target, 8, 0);
-	printf(" %s\n", isnan(target) ? "" : row->instructions <= target ? "ok" : "over");
+	fprintf(to, "%-22s %-7s", row->operation, row->system);
+	print_number(to, row->instructions, 13, row->instructions < 1000);
+	print_number(to, row->counts.exits, 7, 2);
+	print_number(to, row->counts.msr_writes, 11, 2);
+	print_number(to, row->counts.vmcs_accesses, 14, 2);
+	print_number(to, target, 8, 0);
+	fprintf(to, " %s\n", isnan(target) ? "" : row->instructions <= target ? "ok" : "over");
 }
 
 /* Operation by operation, in the order of the targets, Dune first. */
-static void print_table(const struct bench_table *table)
+static void print_table(FILE *to, const struct bench_table *table)
 {
-	printf("%-22s %-7s %13s %7s %11s %14s %8s\n", "operation", "system", bench_unit(), "exits",
+	fprintf(to, "%-22s %-7s %13s %7s %11s %14s %8s\n", "operation", "system", bench_unit(), "exits",
 	       "MSR writes", "VMCS accesses", "target");
 	for (unsigned operation = 0; operation < NR_TARGETS; operation++)
 		for (unsigned system = NR_SYSTEMS; system--;)
@@ -113,7 +113,7 @@ static void print_table(const struct bench_table *table)
 				if (!strcmp(table->rows[i].operation,
 					    targets[operation].operation) &&
 				    !strcmp(table->rows[i].system, systems[system].name))
-					print_row(table, &table->rows[i]);
+					print_row(to, table, &table->rows[i]);
 }
 
 static void add_number(struct json_object *object, const char *name, double value)
@@ -178,7 +178,7 @@ int main(int argc, char **argv)
 		if (is_wanted(systems[i].name, names))
 			complete &= run_system(i, table);
 	if (!json_only)
-		print_table(table);
+		print_table(table_only ? stdout : stderr, table);
 	if (!table_only)
 		print_json(table);
 	return complete ? 0 : 1;
