@@ -9,8 +9,10 @@
 #include <asm/prctl.h>
 #include <dune.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/futex.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/personality.h>
@@ -89,6 +91,26 @@ static void deliver_pending(struct sandbox_call *call)
 	}
 }
 
+/*
+ * A process that this one started and has not waited for yet, which therefore stays what it is:
+ * the fourth field of /proc/PID/stat is the parent.
+ */
+static bool is_own_child(int pid)
+{
+	char path[32], text[512] = "", *field;
+	ssize_t got = 0;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	fd = pid > 0 ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+	if (fd >= 0) {
+		got = read(fd, text, sizeof(text) - 1);
+		close(fd);
+	}
+	field = got > 0 ? strrchr(text, ')') : NULL;
+	return field && strlen(field) > 4 && atoi(field + 4) == getpid();
+}
+
 static long signal_self(struct sandbox_call *call, bool is_self, int signal)
 {
 	if (signal < 0 || signal > SANDBOX_NR_SIGNALS)
@@ -100,7 +122,11 @@ static long signal_self(struct sandbox_call *call, bool is_self, int signal)
 
 long emulate_kill(struct sandbox_call *call)
 {
-	return signal_self(call, (int)call->arg[0] == getpid(), call->arg[1]);
+	int pid = call->arg[0];
+
+	if (is_own_child(pid))
+		return sandbox_call_forward(call);
+	return signal_self(call, pid == getpid(), call->arg[1]);
 }
 
 long emulate_tkill(struct sandbox_call *call)
