@@ -62,11 +62,16 @@ static int __init dune_init(void)
 	err = dune_vmx_cpu_init();
 	if (err)
 		goto exit_mitigation;
-	err = misc_register(&device);
+	err = dune_vm_init();
 	if (err)
 		goto exit_vmx_cpu;
+	err = misc_register(&device);
+	if (err)
+		goto exit_vm;
 	return 0;
 
+exit_vm:
+	dune_vm_exit();
 exit_vmx_cpu:
 	dune_vmx_cpu_exit();
 exit_mitigation:
@@ -77,6 +82,7 @@ exit_mitigation:
 static void __exit dune_exit(void)
 {
 	misc_deregister(&device);
+	dune_vm_exit();
 	dune_vmx_cpu_exit();
 	dune_mitigation_exit();
 }

@@ -17,6 +17,50 @@
 
 /* ---- Life ------------------------------------------------------------------ */
 
+/*
+ * The notifier's end waits for a grace period. Whoever closes the last file
+ * (most often a process that exits) does not wait with it, unless many do.
+ */
+static struct workqueue_struct *destroy_queue;
+static atomic_t nr_destroying;
+#define MAX_DESTROYING 64
+
+static void destroy_work(struct work_struct *work)
+{
+	struct dune_vm *vm = container_of(work, struct dune_vm, destroy_work);
+
+	dune_notifier_exit(&vm->notifier);
+	dune_ept_exit(&vm->ept);
+	kfree(vm);
+	atomic_dec(&nr_destroying);
+}
+
+static void vm_destroy(struct kref *ref)
+{
+	struct dune_vm *vm = container_of(ref, struct dune_vm, ref);
+
+	/* At once: others may want VMX, or KVM's modules unloaded. */
+	if (vm->kvm_file)
+		fput(vm->kvm_file);
+	if (vm->owns_vmx)
+		dune_vmx_put();
+	queue_work(destroy_queue, &vm->destroy_work);
+	if (atomic_inc_return(&nr_destroying) > MAX_DESTROYING)
+		flush_workqueue(destroy_queue);
+}
+
+int __init dune_vm_init(void)
+{
+	destroy_queue = alloc_workqueue("dune", WQ_UNBOUND, 0);
+	return destroy_queue ? 0 : -ENOMEM;
+}
+
+/* Waits for what is still to be destroyed. */
+void dune_vm_exit(void)
+{
+	destroy_workqueue(destroy_queue);
+}
+
 /**
  * dune_vm_create - a vm for the address space of the caller
  *
@@ -34,6 +78,7 @@ struct dune_vm *dune_vm_create(void)
 		return ERR_PTR(-ENOMEM);
 	kref_init(&vm->ref);
 	mutex_init(&vm->lock);
+	INIT_WORK(&vm->destroy_work, destroy_work);
 	spin_lock_init(&vm->stats_lock);
 	vm->mm = current->mm;
 
@@ -50,19 +95,6 @@ exit_ept:
 free_vm:
 	kfree(vm);
 	return ERR_PTR(err);
-}
-
-static void vm_destroy(struct kref *ref)
-{
-	struct dune_vm *vm = container_of(ref, struct dune_vm, ref);
-
-	dune_notifier_exit(&vm->notifier);
-	dune_ept_exit(&vm->ept);
-	if (vm->kvm_file)
-		fput(vm->kvm_file);
-	if (vm->owns_vmx)
-		dune_vmx_put();
-	kfree(vm);
 }
 
 void dune_vm_get(struct dune_vm *vm)

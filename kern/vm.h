@@ -5,6 +5,7 @@
 
 #include <linux/kref.h>
 #include <linux/mutex.h>
+#include <linux/workqueue.h>
 
 #include "dune_abi.h"
 #include "ept.h"
@@ -22,9 +23,14 @@ struct dune_vm {
 	struct file *kvm_file; /* KVM's hold, or NULL */
 	bool owns_vmx; /* our own */
 
+	struct work_struct destroy_work;
+
 	spinlock_t stats_lock;
 	u64 past_stats[DUNE_STAT_NR]; /* of vcpus that are gone */
 };
+
+int dune_vm_init(void);
+void dune_vm_exit(void);
 
 struct dune_vm *dune_vm_create(void);
 void dune_vm_get(struct dune_vm *vm);
