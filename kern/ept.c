@@ -118,7 +118,7 @@ static u32 *tile_slot(struct dune_ept *ept, u32 tile)
 
 		if (!new)
 			return NULL;
-		smp_store_release(page, new);
+		smp_store_release(page, new); /* zeroed before it is seen */
 	}
 	return &(*page)[tile % TILES_PER_PAGE];
 }
@@ -142,7 +142,7 @@ void dune_ept_flush(struct dune_ept *ept)
 	struct dune_ept_user *user;
 
 	atomic64_inc(&ept->generation);
-	smp_mb__after_atomic();
+	smp_mb__after_atomic(); /* pairs with the one in tlb_begin() */
 
 	spin_lock(&ept->users_lock);
 	cpumask_clear(&ept->kick_mask);

@@ -23,8 +23,7 @@
 
 #define EVENT_HW_EXCEPTION (INTR_TYPE_HARD_EXCEPTION | INTR_INFO_VALID_MASK)
 
-/* Exceptions that push an error code (Intel SDM, "Exception and Interrupt
- * Reference"). */
+/* They push an error code (Intel SDM, "Exception and Interrupt Reference"). */
 #define VECTORS_WITH_ERROR                                                     \
 	(BIT(X86_TRAP_DF) | BIT(X86_TRAP_TS) | BIT(X86_TRAP_NP) |              \
 	 BIT(X86_TRAP_SS) | BIT(X86_TRAP_GP) | BIT(X86_TRAP_PF) |              \

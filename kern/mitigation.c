@@ -44,7 +44,7 @@ void dune_mitigation_flush_l1d(void)
 		(void)READ_ONCE(l1d_filler[i]);
 	for (i = 0; i < L1D_FILLER_BYTES; i += L1_CACHE_BYTES)
 		(void)READ_ONCE(l1d_filler[i]);
-	rmb();
+	rmb(); /* all of it before the entry */
 }
 
 struct vulnerability {

@@ -243,7 +243,8 @@ static __always_inline void guest_load(struct dune_vcpu *vcpu)
 		cpu_write_msr(MSR_LSTAR, vcpu->lstar);
 	if (unlikely(cpu_read_cr2() != vcpu->cr2))
 		cpu_write_cr2(vcpu->cr2);
-	if (unlikely(uses_debug_registers(vcpu->host.dr7 = vcpu->dr7)))
+	vcpu->host.dr7 = vcpu->dr7;
+	if (unlikely(uses_debug_registers(vcpu->host.dr7)))
 		debug_registers_load(vcpu);
 	if (unlikely(vcpu->event.info)) {
 		vmcs_write32(VM_ENTRY_INTR_INFO_FIELD, vcpu->event.info);
@@ -295,6 +296,7 @@ static __always_inline void tlb_begin(struct dune_vcpu *vcpu)
 
 static __always_inline void tlb_end(struct dune_vcpu *vcpu)
 {
+	/* What the guest did is done before a flush finds nobody to kick. */
 	smp_store_release(&vcpu->ept_user.cpu, -1);
 }
 
