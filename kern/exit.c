@@ -15,142 +15,25 @@
 
 #include "compat.h"
 #include "cpu_insn.h"
+#include "debug.h"
+#include "event.h"
 #include "exit.h"
 #include "trace.h"
 #include "vm.h"
 #include "vmx.h"
 #include "vmx_insn.h"
 
-#define EVENT_HW_EXCEPTION (INTR_TYPE_HARD_EXCEPTION | INTR_INFO_VALID_MASK)
-
-/* They push an error code (Intel SDM, "Exception and Interrupt Reference"). */
-#define VECTORS_WITH_ERROR                                                     \
-	(BIT(X86_TRAP_DF) | BIT(X86_TRAP_TS) | BIT(X86_TRAP_NP) |              \
-	 BIT(X86_TRAP_SS) | BIT(X86_TRAP_GP) | BIT(X86_TRAP_PF) |              \
-	 BIT(X86_TRAP_AC))
-
 /* Unknown to <asm/vmx.h>, since KVM never lets it through. */
 #define EXIT_REASON_GETSEC 11
 
-/* Bits of the debug registers (Intel SDM, "Debug Registers"). */
-#define DR6_FIXED 0xffff0ff0UL
-#define DR6_WRITABLE 0xe00fUL
-#define DR7_FIXED 0x400UL
-#define DR7_WRITABLE 0xffff03ffUL
+/* ---- Common to handlers -------------------------------------------------- */
 
-/* ---- Events to deliver -------------------------------------------------- */
-
-static bool event_is_exception(u32 info)
-{
-	return (info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_HARD_EXCEPTION;
-}
-
-static bool contributory(u8 vector)
-{
-	return vector == X86_TRAP_DE ||
-	       (vector >= X86_TRAP_TS && vector <= X86_TRAP_GP);
-}
-
-/*
- * Queues an exception on top of what is queued already, by the rules of the
- * SDM's "Conditions for Generating a Double Fault". False: triple fault.
- */
-static bool queue_exception(struct dune_vcpu *vcpu, u8 vector, u32 error)
-{
-	struct dune_event *event = &vcpu->event;
-	u32 first = event->info & INTR_INFO_VECTOR_MASK;
-
-	if (event->info && event_is_exception(event->info)) {
-		if (first == X86_TRAP_DF)
-			return false;
-		if ((contributory(first) && contributory(vector)) ||
-		    (first == X86_TRAP_PF &&
-		     (contributory(vector) || vector == X86_TRAP_PF))) {
-			vector = X86_TRAP_DF;
-			error = 0;
-		}
-	}
-	event->info = EVENT_HW_EXCEPTION | vector;
-	event->error = error;
-	event->length = 0;
-	if (BIT(vector) & VECTORS_WITH_ERROR)
-		event->info |= INTR_INFO_DELIVER_CODE_MASK;
-	return true;
-}
-
-static int answer_exception(struct dune_vcpu *vcpu, u8 vector)
+int dune_exit_answer(struct dune_vcpu *vcpu, u8 vector)
 {
 	vcpu->stats[DUNE_STAT_EXIT_DENIED]++;
 	/* The loop in run.c loads events only from the top. */
-	return queue_exception(vcpu, vector, 0) ? ACTION_INTERRUPT :
+	return dune_event_raise(vcpu, vector, 0) ? ACTION_INTERRUPT :
 						  DUNE_EXIT_SHUTDOWN;
-}
-
-/* The exit came while the CPU was delivering an event: deliver it again. */
-static void requeue_event(struct dune_vcpu *vcpu)
-{
-	u32 info = vmcs_read32(IDT_VECTORING_INFO_FIELD);
-
-	if (likely(!(info & VECTORING_INFO_VALID_MASK)))
-		return;
-	vcpu->event.info = info & ~BIT(12); /* undefined there, reserved here */
-	vcpu->event.error = 0;
-	vcpu->event.length = 0;
-	if (info & VECTORING_INFO_DELIVER_CODE_MASK)
-		vcpu->event.error = vmcs_read32(IDT_VECTORING_ERROR_CODE);
-	switch (info & VECTORING_INFO_TYPE_MASK) {
-	case INTR_TYPE_SOFT_INTR:
-	case INTR_TYPE_SOFT_EXCEPTION:
-	case INTR_TYPE_PRIV_SW_EXCEPTION:
-		vcpu->event.length = vmcs_read32(VM_EXIT_INSTRUCTION_LEN);
-	}
-}
-
-/**
- * dune_exit_inject - take an exception from the caller of DUNE_RUN
- * @vcpu: marked busy
- * @inject: dune_run.inject, read once
- * @error: its error code
- * @cr2: for a page fault
- *
- * Return: 0, -EINVAL, or DUNE_EXIT_SHUTDOWN for a triple fault.
- */
-int dune_exit_inject(struct dune_vcpu *vcpu, u32 inject, u32 error, u64 cr2)
-{
-	u32 vector = inject & 0xff;
-
-	if (inject & ~(DUNE_INJECT_VALID | DUNE_INJECT_ERROR | 0xff) ||
-	    !(inject & DUNE_INJECT_VALID))
-		return -EINVAL;
-	if (vector > 31 || vector == X86_TRAP_NMI)
-		return -EINVAL;
-	if (!!(inject & DUNE_INJECT_ERROR) !=
-	    !!(BIT(vector) & VECTORS_WITH_ERROR))
-		return -EINVAL;
-	/* The CPU takes 15 bits and no more (SDM, "VM-Entry Checks"). */
-	if (error & ~0x7fffU)
-		return -EINVAL;
-	if (!queue_exception(vcpu, vector, error))
-		return DUNE_EXIT_SHUTDOWN;
-	if (vector == X86_TRAP_PF)
-		vcpu->cr2 = cr2;
-	return 0;
-}
-
-/* ---- Common to handlers -------------------------------------------------- */
-
-static bool guest_in_ring3(void)
-{
-	return (vmcs_read32(GUEST_SS_AR_BYTES) >> 5) & 3;
-}
-
-static u64 skip_instruction(void)
-{
-	u64 rip = vmcs_read_natural(GUEST_RIP) +
-		  vmcs_read32(VM_EXIT_INSTRUCTION_LEN);
-
-	vmcs_write_natural(GUEST_RIP, rip);
-	return rip;
 }
 
 /* ---- Exits that are Linux's business ------------------------------------- */
@@ -158,7 +41,7 @@ static u64 skip_instruction(void)
 static int handle_external_interrupt(struct dune_vcpu *vcpu)
 {
 	vcpu->stats[DUNE_STAT_EXIT_INTERRUPT]++;
-	requeue_event(vcpu);
+	dune_event_requeue(vcpu);
 	return ACTION_INTERRUPT;
 }
 
@@ -169,12 +52,12 @@ static int handle_exception_nmi(struct dune_vcpu *vcpu)
 
 	if ((info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_NMI_INTR) {
 		vcpu->stats[DUNE_STAT_EXIT_NMI]++;
-		requeue_event(vcpu);
+		dune_event_requeue(vcpu);
 		asm volatile("int $2"); /* NMIs are blocked until its IRET */
 		return ACTION_INTERRUPT;
 	}
 	if (vector == X86_TRAP_MC) {
-		requeue_event(vcpu);
+		dune_event_requeue(vcpu);
 		asm volatile("int $18");
 		return ACTION_INTERRUPT;
 	}
@@ -193,7 +76,7 @@ static int handle_exception_nmi(struct dune_vcpu *vcpu)
 			return ACTION_INTERRUPT;
 		}
 	}
-	return queue_exception(vcpu, vector, 0) ? ACTION_INTERRUPT :
+	return dune_event_raise(vcpu, vector, 0) ? ACTION_INTERRUPT :
 						  DUNE_EXIT_SHUTDOWN;
 }
 
@@ -201,10 +84,10 @@ static int handle_exception_nmi(struct dune_vcpu *vcpu)
 
 static int handle_vmcall(struct dune_vcpu *vcpu)
 {
-	if (unlikely(guest_in_ring3()))
-		return answer_exception(vcpu, X86_TRAP_UD);
+	if (unlikely(dune_exit_from_ring3()))
+		return dune_exit_answer(vcpu, X86_TRAP_UD);
 	vcpu->stats[DUNE_STAT_EXIT_HYPERCALL]++;
-	vcpu->run->rip = skip_instruction();
+	vcpu->run->rip = dune_exit_skip_instruction();
 	return DUNE_EXIT_HYPERCALL;
 }
 
@@ -214,7 +97,7 @@ static int handle_ept_violation(struct dune_vcpu *vcpu)
 	struct dune_ept_fault *fault = &vcpu->fault;
 
 	vcpu->stats[DUNE_STAT_EXIT_MEMORY]++;
-	requeue_event(vcpu);
+	dune_event_requeue(vcpu);
 	fault->gpa = vmcs_read64(GUEST_PHYSICAL_ADDRESS);
 	fault->access = 0;
 	if (qualification & EPT_VIOLATION_ACC_WRITE)
@@ -264,7 +147,7 @@ static int read_fault_details(struct dune_vcpu *vcpu)
 	vcpu->fault_gva = 0;
 	if (vcpu->fault_qualification & EPT_VIOLATION_GVA_IS_VALID)
 		vcpu->fault_gva = vmcs_read_natural(GUEST_LINEAR_ADDRESS);
-	vcpu->fault_user = guest_in_ring3();
+	vcpu->fault_user = dune_exit_from_ring3();
 	dune_vmcs_put(vcpu->host.displaced);
 	local_irq_enable();
 	return 0;
@@ -344,13 +227,13 @@ static int handle_cpuid(struct dune_vcpu *vcpu)
 	gpr[DUNE_RBX] = ebx;
 	gpr[DUNE_RCX] = ecx;
 	gpr[DUNE_RDX] = edx;
-	skip_instruction();
+	dune_exit_skip_instruction();
 	return ACTION_REENTER;
 }
 
 static int handle_hlt(struct dune_vcpu *vcpu)
 {
-	skip_instruction();
+	dune_exit_skip_instruction();
 	return ACTION_YIELD;
 }
 
@@ -361,10 +244,10 @@ static int handle_msr_read(struct dune_vcpu *vcpu)
 
 	vcpu->stats[DUNE_STAT_EXIT_MSR]++;
 	if (!dune_msr_read(vcpu, gpr[DUNE_RCX], &value))
-		return answer_exception(vcpu, X86_TRAP_GP);
+		return dune_exit_answer(vcpu, X86_TRAP_GP);
 	gpr[DUNE_RAX] = (u32)value;
 	gpr[DUNE_RDX] = value >> 32;
-	skip_instruction();
+	dune_exit_skip_instruction();
 	return ACTION_REENTER;
 }
 
@@ -375,8 +258,8 @@ static int handle_msr_write(struct dune_vcpu *vcpu)
 
 	vcpu->stats[DUNE_STAT_EXIT_MSR]++;
 	if (!dune_msr_write(vcpu, gpr[DUNE_RCX], value))
-		return answer_exception(vcpu, X86_TRAP_GP);
-	skip_instruction();
+		return dune_exit_answer(vcpu, X86_TRAP_GP);
+	dune_exit_skip_instruction();
 	return ACTION_REENTER;
 }
 
@@ -388,8 +271,8 @@ static int handle_xsetbv(struct dune_vcpu *vcpu)
 
 	vcpu->stats[DUNE_STAT_EXIT_CR]++;
 	if ((u32)gpr[DUNE_RCX] || value != dune_vmx_caps.xcr0)
-		return answer_exception(vcpu, X86_TRAP_GP);
-	skip_instruction();
+		return dune_exit_answer(vcpu, X86_TRAP_GP);
+	dune_exit_skip_instruction();
 	return ACTION_REENTER;
 }
 
@@ -397,81 +280,17 @@ static int handle_xsetbv(struct dune_vcpu *vcpu)
 static int handle_cr_access(struct dune_vcpu *vcpu)
 {
 	vcpu->stats[DUNE_STAT_EXIT_CR]++;
-	return answer_exception(vcpu, X86_TRAP_GP);
-}
-
-/* ---- Debug registers ------------------------------------------------------ */
-
-/* A general register by the number that qualifications use. */
-static u64 gpr_read(struct dune_vcpu *vcpu, int gpr)
-{
-	return gpr == DUNE_RSP ? vmcs_read_natural(GUEST_RSP) :
-				 READ_ONCE(vcpu->run->gpr[gpr]);
-}
-
-static void gpr_write(struct dune_vcpu *vcpu, int gpr, u64 value)
-{
-	if (gpr == DUNE_RSP)
-		vmcs_write_natural(GUEST_RSP, value);
-	else
-		vcpu->run->gpr[gpr] = value;
-}
-
-static bool dr_write(struct dune_vcpu *vcpu, int dr, u64 value)
-{
-	if (dr < 4) {
-		vcpu->dr[dr] = value;
-		return true;
-	}
-	if (value >> 32)
-		return false;
-	if (dr == 6) {
-		vcpu->dr6 = (value & DR6_WRITABLE) | DR6_FIXED;
-	} else {
-		/* No general detect: these accesses exit before it could tell. */
-		vcpu->dr7 = (value & DR7_WRITABLE) | DR7_FIXED;
-		vmcs_write_natural(GUEST_DR7, vcpu->dr7);
-	}
-	return true;
-}
-
-/*
- * The guest's debug registers are kept here, and loaded by run.c only while
- * DR7 enables one. (Intel SDM, "Exit Qualification for MOV DR".)
- */
-static int handle_dr_access(struct dune_vcpu *vcpu)
-{
-	u64 qualification = vmcs_read_natural(EXIT_QUALIFICATION);
-	int dr = qualification & DEBUG_REG_ACCESS_NUM;
-	int gpr = DEBUG_REG_ACCESS_REG(qualification);
-
-	vcpu->stats[DUNE_STAT_EXIT_CR]++;
-	/* Hardware checks first; the emulated machine does not. */
-	if (guest_in_ring3())
-		return answer_exception(vcpu, X86_TRAP_GP);
-	if (dr == 4 || dr == 5) {
-		if (vmcs_read_natural(GUEST_CR4) & X86_CR4_DE)
-			return answer_exception(vcpu, X86_TRAP_UD);
-		dr += 2;
-	}
-	if (qualification & TYPE_MOV_FROM_DR)
-		gpr_write(vcpu, gpr, dr < 4 ? vcpu->dr[dr] :
-				     dr == 6 ? vcpu->dr6 : vcpu->dr7);
-	else if (!dr_write(vcpu, dr, gpr_read(vcpu, gpr)))
-		return answer_exception(vcpu, X86_TRAP_GP);
-	skip_instruction();
-	/* Not at once: run.c loads what DR7 has just enabled. */
-	return ACTION_INTERRUPT;
+	return dune_exit_answer(vcpu, X86_TRAP_GP);
 }
 
 static int handle_with_gp(struct dune_vcpu *vcpu)
 {
-	return answer_exception(vcpu, X86_TRAP_GP);
+	return dune_exit_answer(vcpu, X86_TRAP_GP);
 }
 
 static int handle_with_ud(struct dune_vcpu *vcpu)
 {
-	return answer_exception(vcpu, X86_TRAP_UD);
+	return dune_exit_answer(vcpu, X86_TRAP_UD);
 }
 
 /* ---- The table ------------------------------------------------------------ */
@@ -495,7 +314,7 @@ static int (*const handlers[])(struct dune_vcpu *vcpu) = {
 	[EXIT_REASON_VMOFF] = handle_with_ud,
 	[EXIT_REASON_VMON] = handle_with_ud,
 	[EXIT_REASON_CR_ACCESS] = handle_cr_access,
-	[EXIT_REASON_DR_ACCESS] = handle_dr_access,
+	[EXIT_REASON_DR_ACCESS] = dune_debug_access,
 	[EXIT_REASON_IO_INSTRUCTION] = handle_with_gp,
 	[EXIT_REASON_MSR_READ] = handle_msr_read,
 	[EXIT_REASON_MSR_WRITE] = handle_msr_write,

@@ -4,6 +4,7 @@
 #define DUNE_EXIT_H
 
 #include "vcpu.h"
+#include "vmx_insn.h"
 
 /* Not negative: an enum dune_exit, for the caller of DUNE_RUN. */
 enum dune_action {
@@ -16,8 +17,23 @@ enum dune_action {
 int dune_exit_handle(struct dune_vcpu *vcpu);
 int dune_exit_fault(struct dune_vcpu *vcpu);
 
-/* An exception from user space's side of the ABI; see dune_run.inject. */
-int dune_exit_inject(struct dune_vcpu *vcpu, u32 inject, u32 error, u64 cr2);
+/* The guest may not: an exception in it instead. */
+int dune_exit_answer(struct dune_vcpu *vcpu, u8 vector);
+
+static inline bool dune_exit_from_ring3(void)
+{
+	return (vmcs_read32(GUEST_SS_AR_BYTES) >> 5) & 3;
+}
+
+/* Returns the rip after it. */
+static inline u64 dune_exit_skip_instruction(void)
+{
+	u64 rip = vmcs_read_natural(GUEST_RIP) +
+		  vmcs_read32(VM_EXIT_INSTRUCTION_LEN);
+
+	vmcs_write_natural(GUEST_RIP, rip);
+	return rip;
+}
 
 /* msr.c: true if the guest may, with the result in or from *value. */
 bool dune_msr_read(struct dune_vcpu *vcpu, u32 msr, u64 *value);

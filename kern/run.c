@@ -14,6 +14,8 @@
 
 #include "compat.h"
 #include "cpu_insn.h"
+#include "debug.h"
+#include "event.h"
 #include "exit.h"
 #include "fpu.h"
 #include "mitigation.h"
@@ -206,35 +208,6 @@ static __always_inline void host_restore(struct dune_vcpu *vcpu)
 		host_reload_segments(host);
 }
 
-static __always_inline bool uses_debug_registers(u64 dr7)
-{
-	return dr7 & 0xff; /* any of the four enabled */
-}
-
-static noinline void debug_registers_load(struct dune_vcpu *vcpu)
-{
-	unsigned long *host = vcpu->host.dr;
-
-	host[0] = native_get_debugreg(0);
-	host[1] = native_get_debugreg(1);
-	host[2] = native_get_debugreg(2);
-	host[3] = native_get_debugreg(3);
-	native_set_debugreg(0, vcpu->dr[0]);
-	native_set_debugreg(1, vcpu->dr[1]);
-	native_set_debugreg(2, vcpu->dr[2]);
-	native_set_debugreg(3, vcpu->dr[3]);
-}
-
-static noinline void debug_registers_put(struct dune_vcpu *vcpu)
-{
-	unsigned long *host = vcpu->host.dr;
-
-	native_set_debugreg(0, host[0]);
-	native_set_debugreg(1, host[1]);
-	native_set_debugreg(2, host[2]);
-	native_set_debugreg(3, host[3]);
-}
-
 static __always_inline void guest_load(struct dune_vcpu *vcpu)
 {
 	if (unlikely(vcpu->kernel_gs_base != vcpu->host.inactive_gs_base))
@@ -244,8 +217,8 @@ static __always_inline void guest_load(struct dune_vcpu *vcpu)
 	if (unlikely(cpu_read_cr2() != vcpu->cr2))
 		cpu_write_cr2(vcpu->cr2);
 	vcpu->host.dr7 = vcpu->dr7;
-	if (unlikely(uses_debug_registers(vcpu->host.dr7)))
-		debug_registers_load(vcpu);
+	if (unlikely(dune_debug_in_use(vcpu->host.dr7)))
+		dune_debug_load(vcpu);
 	if (unlikely(vcpu->event.info)) {
 		vmcs_write32(VM_ENTRY_INTR_INFO_FIELD, vcpu->event.info);
 		vmcs_write32(VM_ENTRY_EXCEPTION_ERROR_CODE, vcpu->event.error);
@@ -257,8 +230,8 @@ static __always_inline void guest_load(struct dune_vcpu *vcpu)
 static __always_inline void guest_put(struct dune_vcpu *vcpu)
 {
 	vcpu->cr2 = cpu_read_cr2();
-	if (unlikely(uses_debug_registers(vcpu->host.dr7)))
-		debug_registers_put(vcpu);
+	if (unlikely(dune_debug_in_use(vcpu->host.dr7)))
+		dune_debug_put(vcpu);
 	if (likely(vcpu->lstar != vcpu->host.lstar)) {
 		/* One at entry, too, unless the guest has set it since. */
 		vcpu->stats[DUNE_STAT_MSR_WRITES] += 2;
@@ -395,7 +368,7 @@ static noinline int take_injection(struct dune_vcpu *vcpu)
 	u32 inject = READ_ONCE(run->inject);
 
 	WRITE_ONCE(run->inject, 0);
-	return dune_exit_inject(vcpu, inject, READ_ONCE(run->inject_error),
+	return dune_event_inject(vcpu, inject, READ_ONCE(run->inject_error),
 				READ_ONCE(run->inject_cr2));
 }
 

@@ -12,6 +12,7 @@
 #include <linux/uaccess.h>
 
 #include "compat.h"
+#include "debug.h"
 #include "vcpu.h"
 #include "vm.h"
 #include "vmx.h"
@@ -152,8 +153,8 @@ static struct dune_vcpu *vcpu_alloc(struct dune_vm *vm)
 		goto free_run;
 	take_vpid(vcpu);
 	vcpu->host_cpu = -1;
-	vcpu->dr6 = 0xffff0ff0;
-	vcpu->dr7 = 0x400;
+	vcpu->dr6 = DR6_FIXED;
+	vcpu->dr7 = DR7_FIXED;
 	vcpu->vm = vm;
 	dune_vm_get(vm);
 	dune_ept_add_user(&vm->ept, &vcpu->ept_user);
