@@ -165,16 +165,19 @@ static void run_row(struct raw *raw, unsigned row, int ring)
 		     raw->run->hardware_reason);
 }
 
+/* Each row starts from the same state: setting it undoes what the one before did. */
+static void run_rows(struct raw *raw, int ring)
+{
+	raw_create(raw);
+	for (unsigned row = 0; row < NR_ROWS; row++)
+		run_row(raw, row, ring);
+}
+
 static void in_ring_0(void)
 {
-	for (unsigned row = 0; row < NR_ROWS; row++) {
-		struct raw raw;
+	struct raw raw;
 
-		raw_create(&raw);
-		run_row(&raw, row, 0);
-		close(raw.vcpu);
-		close(raw.device);
-	}
+	run_rows(&raw, 0);
 }
 
 /* All of them end there, if only by the vmcall that follows. */
@@ -182,22 +185,25 @@ static void in_ring_3(void)
 {
 	struct raw raw;
 
-	raw_create(&raw);
-	for (unsigned row = 0; row < NR_ROWS; row++)
-		run_row(&raw, row, 3);
+	run_rows(&raw, 3);
 }
 
-/* The next process, and the next guest, find a CPU as it should be. */
+/* The guest itself, and the next one, find a CPU as it should be. */
 static void and_afterwards_all_is_well(void)
 {
 	struct raw raw;
 
-	in_ring_0();
-	raw_create(&raw);
-	raw_load(&raw, raw_count, 0, 0);
-	for (int i = 1; i <= 100; i++)
-		CHECK_EQ(raw_run(&raw), DUNE_EXIT_HYPERCALL);
-	CHECK_EQ(raw.run->gpr[DUNE_RBX], 100);
+	for (int turn = 0; turn < 2; turn++) {
+		if (turn)
+			raw_create(&raw);
+		else
+			run_rows(&raw, 0);
+		raw_load(&raw, raw_count, 0, 0);
+		for (uint64_t i = 1; i <= 100; i++) {
+			CHECK_EQ(raw_run(&raw), DUNE_EXIT_HYPERCALL);
+			CHECK_EQ(raw.run->gpr[DUNE_RBX], i);
+		}
+	}
 }
 
 int main(void)
