@@ -7,6 +7,7 @@
  * A guest attacks the host as a KVM guest would (it has its own page tables)
  * and as a process would (it shares its CPU with system calls).
  */
+#include <linux/cpu.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/gfp.h>
@@ -55,8 +56,9 @@ struct vulnerability {
 
 static const char *act_l1tf(const char *status)
 {
-	/* Without KVM's word on it, EPT is reason enough. */
-	if (strstr(status, "VMX: vulnerable") ||
+	/* Without KVM's word on it, EPT is reason enough, if anything is. */
+	if (cpu_mitigations_off() ||
+	    strstr(status, "VMX: vulnerable") ||
 	    strstr(status, "VMX: flush not necessary"))
 		return "no flush";
 	if (!boot_cpu_has(X86_FEATURE_FLUSH_L1D)) {
