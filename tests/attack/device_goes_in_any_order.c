@@ -210,7 +210,7 @@ static void duplicated_and_polled(void)
 
 static void many_descriptors(void)
 {
-	struct rlimit limit = { 4096, 4096 };
+	struct rlimit limit = { 1024, 1024 };
 	int vcpus = 0, vms = 0;
 
 	setrlimit(RLIMIT_NOFILE, &limit);
