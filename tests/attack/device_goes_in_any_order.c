@@ -210,7 +210,7 @@ static void duplicated_and_polled(void)
 
 static void many_descriptors(void)
 {
-	struct rlimit limit = { 1024, 1024 };
+	struct rlimit limit = { 4096, 4096 };
 	int vcpus = 0, vms = 0;
 
 	setrlimit(RLIMIT_NOFILE, &limit);
@@ -264,7 +264,7 @@ int main(void)
 		guest_test(exec_closes_a_vcpu),
 		guest_test(exec_leaves_a_vm_that_is_stale),
 		guest_test(duplicated_and_polled),
-		guest_test(many_descriptors),
+		guest_test_limit(many_descriptors, 120),
 		guest_test(the_module_stays_while_open),
 	};
 
