@@ -46,11 +46,17 @@ static int hold_kvm(int vm_fd)
 	return result;
 }
 
+/*
+ * A signal that arrives meanwhile interrupts both calls here (a notifier is
+ * registered with the process's memory), and SA_RESTART does not apply.
+ */
 int dune_backend_open(void)
 {
-	int fd = RAW(SYS_openat, AT_FDCWD, "/dev/dune", O_RDWR | O_CLOEXEC);
-	int result;
+	int fd, result;
 
+	do
+		fd = RAW(SYS_openat, AT_FDCWD, "/dev/dune", O_RDWR | O_CLOEXEC);
+	while (fd == -EINTR);
 	if (fd < 0)
 		return fd;
 	result = RAW(SYS_ioctl, fd, DUNE_GET_CAPS, &dune.caps);
@@ -60,7 +66,10 @@ int dune_backend_open(void)
 		RAW(SYS_close, fd);
 		return result;
 	}
-	dune.kvm_held = !hold_kvm(fd);
+	do
+		result = hold_kvm(fd);
+	while (result == -EINTR);
+	dune.kvm_held = !result;
 	dune.vm_fd = move_up(fd);
 	return 0;
 }
