@@ -78,8 +78,10 @@ enum dune_exit {
 	DUNE_EXIT_UNKNOWN = 5, /* an exit that the module does not know */
 };
 
-/* dune_run.memory_access: what the guest tried (Intel SDM, "Exit Qualification
- * for EPT Violations"). */
+/*
+ * dune_run.memory_access: what the guest tried (Intel SDM, "Exit Qualification
+ * for EPT Violations").
+ */
 #define DUNE_ACCESS_READ (1U << 0)
 #define DUNE_ACCESS_WRITE (1U << 1)
 #define DUNE_ACCESS_EXEC (1U << 2)
@@ -87,8 +89,10 @@ enum dune_exit {
 #define DUNE_ACCESS_WALK (1U << 4) /* by the guest's own page walk */
 #define DUNE_ACCESS_NO_TILE (1U << 5) /* no tile has this gpa; hva is void */
 
-/* dune_run.inject, as in the VM-entry interruption-information field: only
- * hardware exceptions can be injected. */
+/*
+ * dune_run.inject, as in the VM-entry interruption-information field: only
+ * hardware exceptions can be injected.
+ */
 #define DUNE_INJECT_VALID (1U << 31)
 #define DUNE_INJECT_ERROR (1U << 11)
 
