@@ -33,7 +33,10 @@ CFLAGS  ?= -std=gnu11 -O2 -g -Wall -Wextra
 # The headers of the machine's kernel; on the native machine, those of the running kernel.
 KDIR    ?= $(if $(filter native,$(MACHINE)),/lib/modules/$(shell uname -r)/build,$(CACHE)/kernel/$(KERNEL)/build)
 
-export BUILD CACHE MACHINE KERNEL CPUS TEST CMD CC AR CFLAGS
+# More of the machine's kernel command line.
+KERNEL_ARGS ?=
+
+export BUILD CACHE MACHINE KERNEL KERNEL_ARGS CPUS TEST CMD CC AR CFLAGS
 export DUNE_CACHE := $(CACHE)
 
 # Build in parallel unless told otherwise.
@@ -49,7 +52,7 @@ user  := $(filter-out kern libdune,$(parts))
 # What is used, without what tests it.
 wares := $(filter-out tests,$(parts))
 
-.PHONY: all help demo check bench run shell clean distclean format install-deps kernel $(parts)
+.PHONY: all help demo check check-kernels check-variants check-debug lint bench run shell clean distclean format install-deps kernel $(parts)
 .DEFAULT_GOAL := all
 
 all: $(parts)
@@ -78,6 +81,13 @@ demo: $(wares) kernel
 check: all kernel
 	@tests/machine/check $(TEST)
 
+# The legs of each are listed in tests/machine/legs.
+check-kernels check-variants check-debug: all kernel
+	@tests/machine/check --plan $(@:check-%=%) $(TEST)
+
+lint: | install-deps
+	@tests/machine/lint
+
 bench: all kernel
 	@tests/machine/run --output $(BUILD)/bench.json -- sh -c '$$DUNE_ROOT/tests/bench/bench $(ARGS)'
 	@echo "The same as JSON: $(BUILD:$(CURDIR)/%=%)/bench.json"
@@ -101,6 +111,10 @@ help:
 	@echo 'make              build everything into build/ (installs what is missing first)'
 	@echo 'make demo         show what Dune does, in the machine'
 	@echo 'make check        run all tests: on this computer and in the machine with 1 and 2 CPUs'
+	@echo 'make check-kernels   all tests in the machine, on each supported kernel'
+	@echo 'make check-variants  a part of them with mitigations, KPTI, KASLR, the generic kernel'
+	@echo 'make check-debug     all of them on a kernel with KASAN, lockdep, kmemleak: built first, half an hour'
+	@echo 'make lint         gcc W=1 for each kernel, sparse, checkpatch'
 	@echo 'make bench        measure; the peers run in the same boot'
 	@echo "make run CMD=...  run a program in Dune's sandbox, in the machine"
 	@echo "make shell CMD=.. run a shell command in the machine, without the sandbox"
@@ -109,7 +123,8 @@ help:
 	@echo 'make install-deps install the Debian packages that the build and the machine need'
 	@echo
 	@echo 'MACHINE=bochs     bochs (emulated, the default), kvm (nested), native (this computer, root)'
-	@echo 'KERNEL=6.1        Linux in the machine: 6.1, 6.12 or 7.2'
+	@echo 'KERNEL=6.1        Linux in the machine: 6.1, 6.12, 7.2, 6.1-generic and so on, 6.1-debug'
+	@echo 'KERNEL_ARGS=...   more of its command line'
 	@echo 'CPUS=1|2          CPUs of the machine; unset, check uses both'
 	@echo 'TEST=name         check: only the test program of this name'
 	@echo 'V=1               show the commands of the build'

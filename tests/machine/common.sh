@@ -19,11 +19,13 @@ die() {
 	exit 125
 }
 
-# Kernel version -> the Debian release whose packages, or backports, have it.
+# Kernel version -> the Debian release whose packages, or backports, have it. VERSION is the kernel
+# for virtual machines, VERSION-generic the one for real ones, 6.1-debug what build-debug-kernel makes.
+kernel_versions='6.1, 6.12, 7.2, the same with -generic, 6.1-debug'
 kernel_release() {
 	case $1 in
-	6.1 | 6.12) echo bookworm ;;
-	7.2) echo trixie ;;
+	6.1 | 6.12 | 6.1-generic | 6.12-generic | 6.1-debug) echo bookworm ;;
+	7.2 | 7.2-generic) echo trixie ;;
 	*) return 1 ;;
 	esac
 }
@@ -45,9 +47,11 @@ private_apt() {
 	APT_CONFIG=$state/apt.conf "$@"
 }
 
-prepare_apt() {
-	local release=$1 state=$cache/apt/$1 keys=/usr/share/keyrings/debian-archive-keyring.gpg
-	[ ! -e "$state/ready" ] || return 0
+prepare_apt() (
+	release=$1 state=$cache/apt/$1 keys=/usr/share/keyrings/debian-archive-keyring.gpg
+	[ ! -e "$state/ready" ] || exit 0
+	with_lock "apt-$release"
+	[ ! -e "$state/ready" ] || exit 0
 	rm -rf "$state"
 	mkdir -p "$state"/{lists/partial,archives/partial,etc/apt.conf.d,etc/preferences.d}
 	: >"$state/status"
@@ -66,11 +70,14 @@ prepare_apt() {
 		APT::Architecture "amd64";
 		APT::Architectures { "amd64"; };
 		APT::Sandbox::User "";
+		Acquire::Retries "3";
+		Acquire::http::Timeout "60";
+		Acquire::https::Timeout "60";
 		Debug::NoLocking "true";
 	END
 	refresh_apt "$release"
 	touch "$state/ready"
-}
+)
 
 refresh_apt() {
 	local log
@@ -86,6 +93,7 @@ refresh_apt() {
 unpack_packages() {
 	local release=$1 directory=$2 download
 	shift 2
+	mkdir -p "$directory"
 	download=$(mktemp -d "$cache/download.XXXXXX")
 	if ! (cd "$download" && private_apt "$release" apt-get -q download "$@" >log 2>&1); then
 		# A mirror drops versions that were replaced: ask for the current ones.
