@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Filling and emptying the EPT. exit.c comes here with an EPT violation,
- * notifier.c with a change of the host's page tables; host_walk.h reads those
- * tables.
+ * notifier.c with a change of the host's page tables; tile.c says where a gpa
+ * is in the process, host_walk.c reads the host's tables there.
  *
  * The rule that keeps the two in step is KVM's and the GUP-fast walk's
  * together: read the host's entry with interrupts off, then install it under
@@ -19,10 +19,6 @@
 #include "host_walk.h"
 #include "trace.h"
 #include "vmx.h"
-
-#define TILE_SIZE (1ULL << DUNE_TILE_SHIFT)
-#define TILES_PER_PAGE (PAGE_SIZE / sizeof(u32))
-#define NO_HVA (~0ULL)
 
 /* ---- Tables ------------------------------------------------------------ */
 
@@ -87,40 +83,6 @@ static u64 *entry_find(struct dune_ept *ept, u64 gpa, int level, int *found,
 	}
 	*found = level;
 	return &table[ept_index(gpa, level)];
-}
-
-/* ---- Tile table ---------------------------------------------------------- */
-
-/* Where a gpa is in the process, or NO_HVA. Any context. */
-static u64 tile_hva(struct dune_ept *ept, u64 gpa)
-{
-	u32 tile = gpa >> DUNE_TILE_SHIFT;
-	u32 *page, piece;
-
-	if (unlikely(tile >= dune_vmx_caps.nr_tiles))
-		return NO_HVA;
-	page = READ_ONCE(ept->tiles[tile / TILES_PER_PAGE]);
-	if (unlikely(!page))
-		return NO_HVA;
-	piece = READ_ONCE(page[tile % TILES_PER_PAGE]);
-	if (unlikely(!piece))
-		return NO_HVA;
-	return ((u64)(piece - 1) << DUNE_TILE_SHIFT) | (gpa & (TILE_SIZE - 1));
-}
-
-/* The slot of a tile, its page made if need be. vm->lock held; may sleep. */
-static u32 *tile_slot(struct dune_ept *ept, u32 tile)
-{
-	u32 **page = &ept->tiles[tile / TILES_PER_PAGE];
-
-	if (!*page) {
-		u32 *new = (u32 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
-
-		if (!new)
-			return NULL;
-		smp_store_release(page, new); /* zeroed before it is seen */
-	}
-	return &(*page)[tile % TILES_PER_PAGE];
 }
 
 /* ---- Flushing ----------------------------------------------------------- */
@@ -208,12 +170,13 @@ static bool pieces_scan(struct dune_ept *ept, unsigned long start,
 
 	if (start >= end)
 		return false;
-	xa_for_each_range(&ept->pieces, piece, tile, start >> DUNE_TILE_SHIFT,
+	xa_for_each_range(&ept->tiles.pieces, piece, tile,
+			  start >> DUNE_TILE_SHIFT,
 			  (end - 1) >> DUNE_TILE_SHIFT) {
 		u64 gpa = (u64)xa_to_value(tile) << DUNE_TILE_SHIFT;
 		u64 base = (u64)piece << DUNE_TILE_SHIFT;
 		u64 from = max_t(u64, start, base) - base;
-		u64 to = min_t(u64, end - base, TILE_SIZE);
+		u64 to = min_t(u64, end - base, DUNE_TILE_SIZE);
 
 		any |= leaves_scan(ept, gpa + from, gpa + to, zap);
 		if (any && !zap)
@@ -377,8 +340,8 @@ static int fault_try(struct dune_ept *ept, struct dune_ept_fault *fault)
 	unsigned long seq;
 	int err, missing;
 
-	fault->hva = tile_hva(ept, fault->gpa);
-	if (unlikely(fault->hva == NO_HVA))
+	fault->hva = dune_tile_hva(&ept->tiles, fault->gpa);
+	if (unlikely(fault->hva == DUNE_NO_HVA))
 		return -ENXIO;
 
 	seq = READ_ONCE(ept->invalidate_seq);
@@ -393,7 +356,7 @@ static int fault_try(struct dune_ept *ept, struct dune_ept_fault *fault)
 
 	spin_lock(&ept->lock);
 	if (unlikely(leaf_outdated(ept, seq, fault->hva) ||
-		     tile_hva(ept, fault->gpa) != fault->hva)) {
+		     dune_tile_hva(&ept->tiles, fault->gpa) != fault->hva)) {
 		spin_unlock(&ept->lock);
 		return -EAGAIN;
 	}
@@ -466,33 +429,14 @@ void dune_ept_exit_fault(struct dune_ept_fault *fault)
  */
 int dune_ept_set_tile(struct dune_ept *ept, u32 tile, u64 hva)
 {
-	unsigned long piece = hva >> DUNE_TILE_SHIFT;
 	bool mapped;
-	u32 *slot;
-	int err;
 
 	mmap_read_lock(ept->mm);
-	mapped = find_vma_intersection(ept->mm, hva, hva + TILE_SIZE);
+	mapped = find_vma_intersection(ept->mm, hva, hva + DUNE_TILE_SIZE);
 	mmap_read_unlock(ept->mm);
 	if (!mapped)
 		return -EFAULT;
-
-	slot = tile_slot(ept, tile);
-	if (!slot)
-		return -ENOMEM;
-	if (*slot)
-		return -EEXIST;
-	/*
-	 * pieces first: a zap that runs between the two finds the tile and
-	 * nothing in it; the other way round it would miss what a fault put
-	 * there.
-	 */
-	err = xa_insert(&ept->pieces, piece, xa_mk_value(tile),
-			GFP_KERNEL_ACCOUNT);
-	if (err)
-		return err == -EBUSY ? -EEXIST : err;
-	WRITE_ONCE(*slot, piece + 1);
-	return 0;
+	return dune_tile_show(&ept->tiles, tile, hva);
 }
 
 /**
@@ -506,45 +450,39 @@ int dune_ept_set_tile(struct dune_ept *ept, u32 tile, u64 hva)
 int dune_ept_clear_tile(struct dune_ept *ept, u32 tile)
 {
 	u64 gpa = (u64)tile << DUNE_TILE_SHIFT;
-	u64 hva = tile_hva(ept, gpa);
+	u64 hva = dune_tile_hva(&ept->tiles, gpa);
 	bool any;
 
-	if (hva == NO_HVA)
+	if (hva == DUNE_NO_HVA)
 		return -ENOENT;
-	WRITE_ONCE(*tile_slot(ept, tile), 0);
+	dune_tile_hide(&ept->tiles, tile);
 
 	/* A fault that found the tile before looks again under this lock. */
 	spin_lock(&ept->lock);
-	any = leaves_scan(ept, gpa, gpa + TILE_SIZE, true);
+	any = leaves_scan(ept, gpa, gpa + DUNE_TILE_SIZE, true);
 	spin_unlock(&ept->lock);
 	if (any)
 		dune_ept_flush(ept);
-	xa_erase(&ept->pieces, hva >> DUNE_TILE_SHIFT);
+	dune_tile_forget(&ept->tiles, hva);
 	return 0;
 }
 
 /* ---- Life --------------------------------------------------------------- */
 
-static unsigned int nr_tile_pages(void)
-{
-	return DIV_ROUND_UP(dune_vmx_caps.nr_tiles, TILES_PER_PAGE);
-}
-
 int dune_ept_init(struct dune_ept *ept, struct mm_struct *mm)
 {
-	ept->tiles = kcalloc(nr_tile_pages(), sizeof(*ept->tiles),
-			     GFP_KERNEL_ACCOUNT);
-	if (!ept->tiles)
-		return -ENOMEM;
+	int err = dune_tiles_init(&ept->tiles);
+
+	if (err)
+		return err;
 	ept->root = table_alloc();
 	if (!ept->root) {
-		kfree(ept->tiles);
+		dune_tiles_exit(&ept->tiles);
 		return -ENOMEM;
 	}
 	ept->nr_pages = 1;
 	ept->eptp = __pa(ept->root) | VMX_EPTP_MT_WB | VMX_EPTP_PWL_4;
 	ept->mm = mm;
-	xa_init_flags(&ept->pieces, XA_FLAGS_ACCOUNT);
 	spin_lock_init(&ept->lock);
 	atomic64_set(&ept->generation, 1);
 	spin_lock_init(&ept->users_lock);
@@ -554,11 +492,6 @@ int dune_ept_init(struct dune_ept *ept, struct mm_struct *mm)
 
 void dune_ept_exit(struct dune_ept *ept)
 {
-	unsigned int i;
-
 	table_free(ept, ept->root, EPT_ROOT_LEVEL);
-	for (i = 0; i < nr_tile_pages(); i++)
-		free_page((unsigned long)ept->tiles[i]);
-	kfree(ept->tiles);
-	xa_destroy(&ept->pieces);
+	dune_tiles_exit(&ept->tiles);
 }

@@ -11,9 +11,9 @@
 #include <linux/list.h>
 #include <linux/mm_types.h>
 #include <linux/spinlock.h>
-#include <linux/xarray.h>
 
 #include "host_walk.h"
+#include "tile.h"
 
 /*
  * Who may hold translations in a CPU's TLB right now: one in each vcpu. cpu is
@@ -30,8 +30,7 @@ struct dune_ept {
 	u64 *root;
 	u64 eptp;
 
-	u32 **tiles; /* tile number -> 1 + (hva >> 30), in pages; 0: none */
-	struct xarray pieces; /* hva >> 30 -> tile number */
+	struct dune_tiles tiles;
 
 	spinlock_t lock; /* entries, and everything down to the next lock */
 	unsigned long invalidate_seq;

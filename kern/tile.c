@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The tile table, read at every EPT violation (gpa to hva) and by every zap
+ * (hva to gpa). Its pages are made as they are needed: the space is as large
+ * as the CPU's physical addresses, and most vms show a few tiles of it.
+ */
+#include <linux/gfp.h>
+#include <linux/slab.h>
+
+#include "tile.h"
+#include "vmx.h"
+
+#define TILES_PER_PAGE (PAGE_SIZE / sizeof(u32))
+
+static unsigned int nr_pages(void)
+{
+	return DIV_ROUND_UP(dune_vmx_caps.nr_tiles, TILES_PER_PAGE);
+}
+
+/* Where a gpa is in the process, or DUNE_NO_HVA. Any context. */
+u64 dune_tile_hva(const struct dune_tiles *tiles, u64 gpa)
+{
+	u32 tile = gpa >> DUNE_TILE_SHIFT;
+	u32 *page, piece;
+
+	if (unlikely(tile >= dune_vmx_caps.nr_tiles))
+		return DUNE_NO_HVA;
+	page = READ_ONCE(tiles->pages[tile / TILES_PER_PAGE]);
+	if (unlikely(!page))
+		return DUNE_NO_HVA;
+	piece = READ_ONCE(page[tile % TILES_PER_PAGE]);
+	if (unlikely(!piece))
+		return DUNE_NO_HVA;
+	return ((u64)(piece - 1) << DUNE_TILE_SHIFT) |
+	       (gpa & (DUNE_TILE_SIZE - 1));
+}
+
+/* The slot of a tile, its page made if need be. */
+static u32 *tile_slot(struct dune_tiles *tiles, u32 tile)
+{
+	u32 **page = &tiles->pages[tile / TILES_PER_PAGE];
+
+	if (!*page) {
+		u32 *new = (u32 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+
+		if (!new)
+			return NULL;
+		smp_store_release(page, new); /* zeroed before it is seen */
+	}
+	return &(*page)[tile % TILES_PER_PAGE];
+}
+
+/**
+ * dune_tile_show - the tile shows the piece at @hva from now on
+ * @tiles: the vm's
+ * @tile: which, below nr_tiles
+ * @hva: a multiple of the tile size
+ *
+ * Return: 0; -EEXIST: one of the two is in use; -ENOMEM.
+ */
+int dune_tile_show(struct dune_tiles *tiles, u32 tile, u64 hva)
+{
+	unsigned long piece = hva >> DUNE_TILE_SHIFT;
+	u32 *slot = tile_slot(tiles, tile);
+	int err;
+
+	if (!slot)
+		return -ENOMEM;
+	if (*slot)
+		return -EEXIST;
+	/*
+	 * pieces first: a zap that runs between the two finds the tile and
+	 * nothing in it; the other way round it would miss what a fault put
+	 * there.
+	 */
+	err = xa_insert(&tiles->pieces, piece, xa_mk_value(tile),
+			GFP_KERNEL_ACCOUNT);
+	if (err)
+		return err == -EBUSY ? -EEXIST : err;
+	WRITE_ONCE(*slot, piece + 1);
+	return 0;
+}
+
+/* No gpa of a tile that is shown leads anywhere from now on. */
+void dune_tile_hide(struct dune_tiles *tiles, u32 tile)
+{
+	WRITE_ONCE(*tile_slot(tiles, tile), 0);
+}
+
+/* The piece of a hidden tile is free again: zaps have no more to find there. */
+void dune_tile_forget(struct dune_tiles *tiles, u64 hva)
+{
+	xa_erase(&tiles->pieces, hva >> DUNE_TILE_SHIFT);
+}
+
+int dune_tiles_init(struct dune_tiles *tiles)
+{
+	tiles->pages = kcalloc(nr_pages(), sizeof(*tiles->pages),
+			       GFP_KERNEL_ACCOUNT);
+	if (!tiles->pages)
+		return -ENOMEM;
+	xa_init_flags(&tiles->pieces, XA_FLAGS_ACCOUNT);
+	return 0;
+}
+
+void dune_tiles_exit(struct dune_tiles *tiles)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr_pages(); i++)
+		free_page((unsigned long)tiles->pages[i]);
+	kfree(tiles->pages);
+	xa_destroy(&tiles->pieces);
+}

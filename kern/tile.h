@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Which piece of the process each tile of guest-physical space shows, and the
+ * other way round. Part of struct dune_ept, and ept.c is the only caller.
+ */
+#ifndef DUNE_TILE_H
+#define DUNE_TILE_H
+
+#include <linux/types.h>
+#include <linux/xarray.h>
+
+#include "dune_abi.h"
+
+#define DUNE_TILE_SIZE (1ULL << DUNE_TILE_SHIFT)
+#define DUNE_NO_HVA (~0ULL)
+
+/* Changed under vm->lock; read without. */
+struct dune_tiles {
+	u32 **pages; /* tile number -> 1 + (hva >> 30), in pages; 0: none */
+	struct xarray pieces; /* hva >> 30 -> tile number */
+};
+
+int dune_tiles_init(struct dune_tiles *tiles);
+void dune_tiles_exit(struct dune_tiles *tiles);
+
+u64 dune_tile_hva(const struct dune_tiles *tiles, u64 gpa);
+int dune_tile_show(struct dune_tiles *tiles, u32 tile, u64 hva);
+void dune_tile_hide(struct dune_tiles *tiles, u32 tile);
+void dune_tile_forget(struct dune_tiles *tiles, u64 hva);
+
+#endif /* DUNE_TILE_H */
