@@ -5,12 +5,12 @@
  */
 #include <linux/file.h>
 #include <linux/fs.h>
-#include <linux/magic.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
 #include "compat.h"
+#include "hold.h"
 #include "vcpu.h"
 #include "vm.h"
 #include "vmx.h"
@@ -40,10 +40,8 @@ static void vm_destroy(struct kref *ref)
 	struct dune_vm *vm = container_of(ref, struct dune_vm, ref);
 
 	/* At once: others may want VMX, or KVM's modules unloaded. */
-	if (vm->kvm_file)
-		fput(vm->kvm_file);
-	if (vm->owns_vmx)
-		dune_vmx_put();
+	if (vm->hold)
+		dune_hold_put(vm->hold);
 	queue_work(destroy_queue, &vm->destroy_work);
 	if (atomic_inc_return(&nr_destroying) > MAX_DESTROYING)
 		flush_workqueue(destroy_queue);
@@ -109,39 +107,43 @@ void dune_vm_put(struct dune_vm *vm)
 
 /* ---- Who keeps VMX on -------------------------------------------------------- */
 
-/* Only KVM makes an anonymous inode of this name. */
-static bool is_kvm_vm(struct file *file)
+static struct dune_hold *hold_kvm_fd(int fd)
 {
-	return file_inode(file)->i_sb->s_magic == ANON_INODE_FS_MAGIC &&
-	       !strcmp(file->f_path.dentry->d_name.name, "kvm-vm");
+	struct dune_hold *hold;
+	struct file *file = fget(fd);
+
+	if (!file)
+		return ERR_PTR(-EBADF);
+	hold = dune_hold_kvm(file);
+	fput(file);
+	return hold;
 }
 
 static int hold_kvm(struct dune_vm *vm, struct dune_hold_kvm __user *user)
 {
-	struct dune_hold_kvm hold;
-	struct file *file;
+	struct dune_hold_kvm call;
+	struct dune_hold *hold;
 	int err = 0;
 
-	if (copy_from_user(&hold, user, sizeof(hold)))
+	if (copy_from_user(&call, user, sizeof(call)))
 		return -EFAULT;
-	if (hold.flags)
+	if (call.flags & ~DUNE_HOLD_SHARED)
 		return -EINVAL;
-	file = fget(hold.kvm_vm_fd);
-	if (!file)
-		return -EBADF;
-	if (!is_kvm_vm(file)) {
-		fput(file);
-		return -EINVAL;
-	}
+	if (call.flags & DUNE_HOLD_SHARED)
+		hold = call.kvm_vm_fd ? ERR_PTR(-EINVAL) : dune_hold_shared();
+	else
+		hold = hold_kvm_fd(call.kvm_vm_fd);
+	if (IS_ERR(hold))
+		return PTR_ERR(hold);
 
 	mutex_lock(&vm->lock);
-	if (vm->kvm_file || vm->owns_vmx)
+	if (vm->hold)
 		err = -EBUSY;
 	else
-		vm->kvm_file = file;
+		vm->hold = hold;
 	mutex_unlock(&vm->lock);
 	if (err)
-		fput(file);
+		dune_hold_put(hold);
 	return err;
 }
 
@@ -149,16 +151,20 @@ static int hold_kvm(struct dune_vm *vm, struct dune_hold_kvm __user *user)
  * dune_vm_hold_vmx - VMX stays on for the rest of the vm's life
  * @vm: about to get a vcpu
  *
- * Return: 0; -EBUSY: somebody else has VMX on; -EOPNOTSUPP.
+ * Return: 0; -EBUSY: somebody else has VMX on; -EOPNOTSUPP; -ENOMEM.
  */
 int dune_vm_hold_vmx(struct dune_vm *vm)
 {
 	int err = 0;
 
 	mutex_lock(&vm->lock);
-	if (!vm->kvm_file && !vm->owns_vmx) {
-		err = dune_vmx_get();
-		vm->owns_vmx = !err;
+	if (!vm->hold) {
+		struct dune_hold *hold = dune_hold_own();
+
+		if (IS_ERR(hold))
+			err = PTR_ERR(hold);
+		else
+			vm->hold = hold;
 	}
 	mutex_unlock(&vm->lock);
 	return err;

@@ -11,6 +11,7 @@
 #include "ept.h"
 #include "notifier.h"
 
+struct dune_hold;
 struct file;
 
 struct dune_vm {
@@ -20,8 +21,7 @@ struct dune_vm {
 	struct dune_notifier notifier;
 
 	struct mutex lock; /* tiles, and who keeps VMX on */
-	struct file *kvm_file; /* KVM's hold, or NULL */
-	bool owns_vmx; /* our own */
+	struct dune_hold *hold; /* NULL until asked for, or needed */
 
 	struct work_struct destroy_work;
 

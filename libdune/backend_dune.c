@@ -25,20 +25,33 @@ static int move_up(int fd)
 	return moved;
 }
 
+/* An empty KVM VM, or -errno. */
+static int create_kvm_vm(void)
+{
+	int kvm = RAW(SYS_openat, AT_FDCWD, "/dev/kvm", O_RDWR | O_CLOEXEC);
+	int result;
+
+	if (kvm < 0)
+		return kvm;
+	result = RAW(SYS_ioctl, kvm, KVM_CREATE_VM, 0);
+	RAW(SYS_close, kvm);
+	return result;
+}
+
 /*
  * KVM turns VMX on when its first VM is made and keeps it on while one lives. An
- * empty VM that the module holds is thus all that Dune needs beside it.
+ * empty VM that the module holds is thus all that Dune needs beside it; where
+ * the module holds one already, that does.
  */
 static int hold_kvm(int vm_fd)
 {
-	struct dune_hold_kvm hold = { 0 };
-	int kvm, result;
+	struct dune_hold_kvm hold = { .flags = DUNE_HOLD_SHARED };
+	int result = RAW(SYS_ioctl, vm_fd, DUNE_HOLD_KVM, &hold);
 
-	kvm = RAW(SYS_openat, AT_FDCWD, "/dev/kvm", O_RDWR | O_CLOEXEC);
-	if (kvm < 0)
-		return kvm;
-	hold.kvm_vm_fd = RAW(SYS_ioctl, kvm, KVM_CREATE_VM, 0);
-	RAW(SYS_close, kvm);
+	if (result != -ENOENT)
+		return result;
+	hold.flags = 0;
+	hold.kvm_vm_fd = create_kvm_vm();
 	if (hold.kvm_vm_fd < 0)
 		return hold.kvm_vm_fd;
 	result = RAW(SYS_ioctl, vm_fd, DUNE_HOLD_KVM, &hold);

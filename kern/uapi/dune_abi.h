@@ -159,9 +159,11 @@ struct dune_tile {
 };
 
 /* DUNE_HOLD_KVM: keep KVM's hold on VMX for the life of this vm. */
+#define DUNE_HOLD_SHARED (1U << 0) /* the one of another vm of this user */
+
 struct dune_hold_kvm {
-	__s32 kvm_vm_fd; /* IN: what KVM_CREATE_VM returned */
-	__u32 flags; /* IN: zero */
+	__s32 kvm_vm_fd; /* IN: what KVM_CREATE_VM returned; 0 if shared */
+	__u32 flags; /* IN: DUNE_HOLD_* */
 };
 
 /* DUNE_GET_STATE and DUNE_SET_STATE: which groups to read or write. */

@@ -13,11 +13,15 @@ enum { PTE_TABLE = 7, PTE_2M = 7 | 0x80 };
 
 static void hold_kvm(int device)
 {
-	struct dune_hold_kvm hold = { .kvm_vm_fd = -1 };
-	int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	struct dune_hold_kvm hold = { .flags = DUNE_HOLD_SHARED };
+	int kvm;
 
+	if (!ioctl(device, DUNE_HOLD_KVM, &hold))
+		return;
+	kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	if (kvm < 0)
 		return;
+	hold.flags = 0;
 	hold.kvm_vm_fd = CHECK_OK(ioctl(kvm, KVM_CREATE_VM, 0));
 	CHECK_OK(ioctl(device, DUNE_HOLD_KVM, &hold));
 	close(kvm);
