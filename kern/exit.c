@@ -23,17 +23,45 @@
 #include "vmx.h"
 #include "vmx_insn.h"
 
-/* Unknown to <asm/vmx.h>, since KVM never lets it through. */
+/* Unknown to older <asm/vmx.h>, as KVM did not let them through. */
 #define EXIT_REASON_GETSEC 11
+#ifndef EXIT_REASON_SEAMCALL
+#define EXIT_REASON_SEAMCALL 76
+#define EXIT_REASON_TDCALL 77
+#endif
 
 /* ---- Common to handlers -------------------------------------------------- */
+
+void dune_exit_end_shadow(u64 pending_debug)
+{
+	u32 state = vmcs_read32(GUEST_INTERRUPTIBILITY_INFO);
+
+	state &= ~(GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS);
+	vmcs_write32(GUEST_INTERRUPTIBILITY_INFO, state);
+	vmcs_write_natural(GUEST_PENDING_DBG_EXCEPTIONS, pending_debug);
+}
+
+/* An exception where the guest is; it takes the place of the instruction there. */
+static int raise(struct dune_vcpu *vcpu, u8 vector)
+{
+	dune_exit_end_shadow(0);
+	/* The loop in run.c loads events only from the top. */
+	return dune_event_raise(vcpu, vector, 0) ? ACTION_INTERRUPT :
+						  DUNE_EXIT_SHUTDOWN;
+}
 
 int dune_exit_answer(struct dune_vcpu *vcpu, u8 vector)
 {
 	vcpu->stats[DUNE_STAT_EXIT_DENIED]++;
-	/* The loop in run.c loads events only from the top. */
-	return dune_event_raise(vcpu, vector, 0) ? ACTION_INTERRUPT :
-						  DUNE_EXIT_SHUTDOWN;
+	return raise(vcpu, vector);
+}
+
+/* The guest may write the page while we read it: each register once. */
+static u64 gpr_pair(struct dune_vcpu *vcpu)
+{
+	u64 *gpr = vcpu->run->gpr;
+
+	return (u32)READ_ONCE(gpr[DUNE_RAX]) | READ_ONCE(gpr[DUNE_RDX]) << 32;
 }
 
 /* ---- Exits that are Linux's business ------------------------------------- */
@@ -71,13 +99,13 @@ static int handle_exception_nmi(struct dune_vcpu *vcpu)
 		/* ICEBP delivers without a DPL check, and skips itself. */
 		if ((info & INTR_INFO_INTR_TYPE_MASK) ==
 		    INTR_TYPE_PRIV_SW_EXCEPTION) {
+			dune_exit_end_shadow(0);
 			vcpu->event.info = info & ~BIT(12);
 			vcpu->event.length = vmcs_read32(VM_EXIT_INSTRUCTION_LEN);
 			return ACTION_INTERRUPT;
 		}
 	}
-	return dune_event_raise(vcpu, vector, 0) ? ACTION_INTERRUPT :
-						  DUNE_EXIT_SHUTDOWN;
+	return raise(vcpu, vector);
 }
 
 /* ---- Exits that are the caller's business --------------------------------- */
@@ -183,6 +211,18 @@ static int handle_triple_fault(struct dune_vcpu *vcpu)
 	return DUNE_EXIT_SHUTDOWN;
 }
 
+/* The state that the CPU did not take is in the VMCS, and may be set right there. */
+static int entry_failed(struct dune_vcpu *vcpu, u16 reason)
+{
+	if (reason == EXIT_REASON_MCE_DURING_VMENTRY)
+		asm volatile("int $18"); /* the host's, and not delivered yet */
+	/* It is launched only if it was before: begin anew. */
+	if (vmx_vmclear(vcpu->vmcs.pa) || vmx_vmptrld(vcpu->vmcs.pa))
+		return -EIO;
+	vcpu->vmcs.launched = false;
+	return DUNE_EXIT_FAIL_ENTRY;
+}
+
 static int report_unknown(struct dune_vcpu *vcpu, u32 reason)
 {
 	struct dune_run *run = vcpu->run;
@@ -192,8 +232,9 @@ static int report_unknown(struct dune_vcpu *vcpu, u32 reason)
 	run->qualification = vmcs_read_natural(EXIT_QUALIFICATION);
 	run->rip = vmcs_read_natural(GUEST_RIP);
 	run->entry_error = 0;
-	return reason & VMX_EXIT_REASONS_FAILED_VMENTRY ? DUNE_EXIT_FAIL_ENTRY :
-							  DUNE_EXIT_UNKNOWN;
+	if (reason & VMX_EXIT_REASONS_FAILED_VMENTRY)
+		return entry_failed(vcpu, reason);
+	return DUNE_EXIT_UNKNOWN;
 }
 
 /* ---- Instructions -------------------------------------------------------- */
@@ -205,7 +246,7 @@ static int report_unknown(struct dune_vcpu *vcpu, u32 reason)
 static int handle_cpuid(struct dune_vcpu *vcpu)
 {
 	u64 *gpr = vcpu->run->gpr;
-	u32 leaf = gpr[DUNE_RAX], subleaf = gpr[DUNE_RCX];
+	u32 leaf = READ_ONCE(gpr[DUNE_RAX]), subleaf = READ_ONCE(gpr[DUNE_RCX]);
 	u32 eax = leaf, ebx, ecx = subleaf, edx;
 
 	vcpu->stats[DUNE_STAT_EXIT_CPUID]++;
@@ -243,7 +284,7 @@ static int handle_msr_read(struct dune_vcpu *vcpu)
 	u64 value;
 
 	vcpu->stats[DUNE_STAT_EXIT_MSR]++;
-	if (!dune_msr_read(vcpu, gpr[DUNE_RCX], &value))
+	if (!dune_msr_read(vcpu, READ_ONCE(gpr[DUNE_RCX]), &value))
 		return dune_exit_answer(vcpu, X86_TRAP_GP);
 	gpr[DUNE_RAX] = (u32)value;
 	gpr[DUNE_RDX] = value >> 32;
@@ -253,11 +294,10 @@ static int handle_msr_read(struct dune_vcpu *vcpu)
 
 static int handle_msr_write(struct dune_vcpu *vcpu)
 {
-	u64 *gpr = vcpu->run->gpr;
-	u64 value = (u32)gpr[DUNE_RAX] | gpr[DUNE_RDX] << 32;
+	u32 msr = READ_ONCE(vcpu->run->gpr[DUNE_RCX]);
 
 	vcpu->stats[DUNE_STAT_EXIT_MSR]++;
-	if (!dune_msr_write(vcpu, gpr[DUNE_RCX], value))
+	if (!dune_msr_write(vcpu, msr, gpr_pair(vcpu)))
 		return dune_exit_answer(vcpu, X86_TRAP_GP);
 	dune_exit_skip_instruction();
 	return ACTION_REENTER;
@@ -266,11 +306,10 @@ static int handle_msr_write(struct dune_vcpu *vcpu)
 /* XCR0 is the host's; writing what is there already is no change. */
 static int handle_xsetbv(struct dune_vcpu *vcpu)
 {
-	u64 *gpr = vcpu->run->gpr;
-	u64 value = (u32)gpr[DUNE_RAX] | gpr[DUNE_RDX] << 32;
+	u32 xcr = READ_ONCE(vcpu->run->gpr[DUNE_RCX]);
 
 	vcpu->stats[DUNE_STAT_EXIT_CR]++;
-	if ((u32)gpr[DUNE_RCX] || value != dune_vmx_caps.xcr0)
+	if (xcr || gpr_pair(vcpu) != dune_vmx_caps.xcr0)
 		return dune_exit_answer(vcpu, X86_TRAP_GP);
 	dune_exit_skip_instruction();
 	return ACTION_REENTER;
@@ -328,6 +367,8 @@ static int (*const handlers[])(struct dune_vcpu *vcpu) = {
 	[EXIT_REASON_VMFUNC] = handle_with_ud,
 	[EXIT_REASON_ENCLS] = handle_with_ud,
 	[EXIT_REASON_GETSEC] = handle_with_ud,
+	[EXIT_REASON_SEAMCALL] = handle_with_ud,
+	[EXIT_REASON_TDCALL] = handle_with_ud,
 };
 
 /**

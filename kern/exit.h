@@ -3,6 +3,9 @@
 #ifndef DUNE_EXIT_H
 #define DUNE_EXIT_H
 
+#include <asm/debugreg.h>
+#include <asm/processor-flags.h>
+
 #include "vcpu.h"
 #include "vmx_insn.h"
 
@@ -25,13 +28,22 @@ static inline bool dune_exit_from_ring3(void)
 	return (vmcs_read32(GUEST_SS_AR_BYTES) >> 5) & 3;
 }
 
-/* Returns the rip after it. */
+/*
+ * Whatever we do in place of an instruction ends the shadow of the STI or MOV SS
+ * before it. With TF set it must: the CPU does not enter with such a shadow and no
+ * single step pending (Intel SDM, "Checks on Guest Non-Register State").
+ */
+void dune_exit_end_shadow(u64 pending_debug);
+
+/* Returns the rip after it. Under TF it ends in a single-step trap. */
 static inline u64 dune_exit_skip_instruction(void)
 {
 	u64 rip = vmcs_read_natural(GUEST_RIP) +
 		  vmcs_read32(VM_EXIT_INSTRUCTION_LEN);
 
 	vmcs_write_natural(GUEST_RIP, rip);
+	if (unlikely(vmcs_read_natural(GUEST_RFLAGS) & X86_EFLAGS_TF))
+		dune_exit_end_shadow(DR_STEP);
 	return rip;
 }
 

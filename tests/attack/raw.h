@@ -8,8 +8,10 @@
 #ifndef DUNE_TESTS_RAW_H
 #define DUNE_TESTS_RAW_H
 
+#ifdef __ASSEMBLER__
+#define __ASSEMBLY__ /* the kernel's name for the same */
+#endif
 #include <dune_abi.h>
-#include "harness.h"
 
 #define RAW_PML4  0x0000
 #define RAW_PDPT  0x1000
@@ -21,6 +23,9 @@
 #define RAW_STACK 0x20000 /* its top */
 #define RAW_DATA  0x20000
 #define RAW_BYTES 0x40000
+
+#ifndef __ASSEMBLER__
+#include "harness.h"
 
 struct raw {
 	int device, vcpu;
@@ -55,4 +60,5 @@ extern const char raw_execute[];   /* the instruction that rdi points to, then v
 extern const char raw_undefined[]; /* ud2 */
 extern const char raw_ring3[];	   /* vmcall after an iret to ring 3 */
 
+#endif /* __ASSEMBLER__ */
 #endif
