@@ -82,9 +82,11 @@ prepare_apt() (
 refresh_apt() {
 	local log
 	log=$(mktemp)
-	if ! private_apt "$1" apt-get -q update >"$log" 2>&1; then
+	# By itself apt takes lists that it could not fetch for a warning.
+	if ! private_apt "$1" apt-get -q -o APT::Update::Error-Mode=any update >"$log" 2>&1; then
 		cat "$log" >&2
-		die "could not read the package lists of $1"
+		rm -f "$log"
+		die "could not read the package lists of Debian $1: is there a network?"
 	fi
 	rm -f "$log"
 }
