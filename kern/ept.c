@@ -256,19 +256,57 @@ struct replaced {
 	int table_level;
 };
 
+/* Whether an entry is of a table that has a leaf anywhere below. Under lock. */
+static bool table_in_use(u64 entry, int level)
+{
+	const u64 *table;
+	int i;
+
+	if (!ept_entry_present(entry) || ept_entry_leaf(entry, level))
+		return false;
+	table = ept_entry_table(entry);
+	for (i = 0; i < 512; i++) {
+		if (!ept_entry_present(table[i]))
+			continue;
+		if (ept_entry_leaf(table[i], level - 1) ||
+		    table_in_use(table[i], level - 1))
+			return true;
+	}
+	return false;
+}
+
+/* The part of a leaf that a smaller one shows. */
+static void leaf_shrink(struct host_leaf *leaf, int level, u64 hva)
+{
+	leaf->pa += hva & (ept_level_size(leaf->level) - 1) &
+		    ~(ept_level_size(level) - 1);
+	leaf->level = level;
+}
+
 /*
- * Installs the fault's leaf at its own level. Returns 0, or how many tables
- * the reserve lacks. Under lock.
+ * Installs the fault's leaf at its own level, or at a smaller one if it must.
+ * Returns 0, or how many tables the reserve lacks. Under lock.
  */
 static int leaf_install(struct dune_ept *ept, struct dune_ept_fault *fault,
 			struct replaced *replaced)
 {
-	const struct host_leaf *leaf = &fault->leaf;
+	struct host_leaf *leaf = &fault->leaf;
 	u64 *entry, old, new;
 	int level;
 
-	entry = entry_find(ept, fault->gpa, leaf->level, &level,
-			   &fault->reserve);
+	for (;;) {
+		entry = entry_find(ept, fault->gpa, leaf->level, &level,
+				   &fault->reserve);
+		if (likely(level == 1 || level > leaf->level ||
+			   !table_in_use(*entry, level)))
+			break;
+		/*
+		 * Code of the same huge page has entries of its own, for
+		 * leaf_limit()'s reason. They stay, or an instruction that
+		 * needs both would never get both.
+		 */
+		leaf_shrink(leaf, level - 1, fault->hva);
+	}
 	if (unlikely(level > leaf->level)) {
 		if (!ept_entry_present(*entry))
 			return level - leaf->level;
@@ -325,11 +363,8 @@ static void leaf_limit(struct host_leaf *leaf, u32 access, u64 hva)
 		else
 			leaf->rwx &= ~(u64)VMX_EPT_EXECUTABLE_MASK;
 	}
-	if (level < leaf->level) {
-		leaf->pa += hva & (ept_level_size(leaf->level) - 1) &
-			    ~(ept_level_size(level) - 1);
-		leaf->level = level;
-	}
+	if (level < leaf->level)
+		leaf_shrink(leaf, level, hva);
 }
 
 /* One try: 0 done, -EAGAIN the notifier raced, or what the walk says. */
