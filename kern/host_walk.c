@@ -9,6 +9,7 @@
 #include <linux/pgtable.h>
 #include <linux/sched/signal.h>
 #include <linux/uaccess.h>
+#include <linux/userfaultfd_k.h>
 #include <asm/asm.h>
 #include <asm/mmu_context.h>
 #include <asm/msr.h>
@@ -171,6 +172,9 @@ static bool fault_directly(unsigned long hva, u32 access)
 			mmap_read_unlock(mm);
 			return false;
 		}
+		/* An unprivileged userfaultfd serves user mode's alone. */
+		if (unlikely(userfaultfd_armed(vma)))
+			flags |= FAULT_FLAG_USER;
 		result = handle_mm_fault(vma, hva, flags, NULL);
 		if (result & VM_FAULT_COMPLETED)
 			return true;
