@@ -310,8 +310,11 @@ _Noreturn void dune_fault_exit(struct cpu *cpu, long reason)
 	end(SIGSEGV);
 }
 
-/* The same access again and again, though the process could make it: the module
- * cannot show that mapping. */
+/*
+ * The same access again and again, though the process could make it: the module
+ * cannot show that mapping. A handler that waits for somebody to change what the
+ * process may do is none of that, and neither is code, which nobody tries again.
+ */
 static bool is_stuck(struct cpu *cpu)
 {
 	volatile struct dune_run *run = cpu->run;
@@ -321,7 +324,12 @@ static bool is_stuck(struct cpu *cpu)
 		cpu->refused_gva = run->memory_gva;
 		cpu->refused_count = 0;
 	}
-	return ++cpu->refused_count > MAX_REFUSALS;
+	if (++cpu->refused_count <= MAX_REFUSALS)
+		return false;
+	if ((run->memory_access & DUNE_ACCESS_EXEC) ||
+	    !can_access(run->memory_hva, run->memory_access & DUNE_ACCESS_WRITE))
+		cpu->refused_count = 0;
+	return cpu->refused_count > 2 * MAX_REFUSALS;
 }
 
 void dune_fault_memory(struct cpu *cpu)
