@@ -39,6 +39,12 @@ void probe_init(void);
 int probe_read(const volatile void *address);
 int probe_write(volatile void *address, unsigned char value);
 int probe_call(const void *address);
+/* The 8 bytes at an address, unless reading them faults. */
+struct probe_load {
+	int64_t fault; /* 0, or -1 */
+	uint64_t value;
+};
+struct probe_load probe_load(const volatile void *address);
 
 /*
  * An arena with the code between these two addresses, which must not depend on

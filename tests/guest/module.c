@@ -81,15 +81,20 @@ int module_load_dune(void)
 	return result;
 }
 
-int module_probe(const char *name)
+int module_probe_with(const char *name, const char *parameter, const char *other)
 {
 	int status = -1;
 	pid_t child = fork();
 
 	if (!child) {
-		execl("/sbin/modprobe", "modprobe", name, (char *)NULL);
+		execl("/sbin/modprobe", "modprobe", name, parameter, other, (char *)NULL);
 		_exit(127);
 	}
 	waitpid(child, &status, 0);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+int module_probe(const char *name)
+{
+	return module_probe_with(name, NULL, NULL);
 }

@@ -12,5 +12,7 @@ int module_unload(const char *name);
 int module_load_dune(void);
 /* By modprobe: its exit status. */
 int module_probe(const char *name);
+/* The same with parameters, which may be NULL. */
+int module_probe_with(const char *name, const char *parameter, const char *other);
 
 #endif

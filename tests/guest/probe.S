@@ -18,5 +18,6 @@
 	PROBE probe_read_at, movb (%rdi), %dl
 	PROBE probe_write_at, movb %sil, (%rdi)
 	PROBE probe_call_at, call *%rdi
+	PROBE probe_load, movq (%rdi), %rdx
 
 	.section .note.GNU-stack, "", @progbits
