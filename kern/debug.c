@@ -79,7 +79,6 @@ int dune_debug_access(struct dune_vcpu *vcpu)
 	int dr = qualification & DEBUG_REG_ACCESS_NUM;
 	int gpr = DEBUG_REG_ACCESS_REG(qualification);
 
-	vcpu->stats[DUNE_STAT_EXIT_CR]++;
 	/* Hardware checks first; the emulated machine does not. */
 	if (dune_exit_from_ring3())
 		return dune_exit_answer(vcpu, X86_TRAP_GP);

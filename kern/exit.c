@@ -52,7 +52,7 @@ static int raise(struct dune_vcpu *vcpu, u8 vector)
 
 int dune_exit_answer(struct dune_vcpu *vcpu, u8 vector)
 {
-	vcpu->stats[DUNE_STAT_EXIT_DENIED]++;
+	vcpu->counters.stat[DUNE_STAT_EXIT_DENIED]++;
 	return raise(vcpu, vector);
 }
 
@@ -68,7 +68,6 @@ static u64 gpr_pair(struct dune_vcpu *vcpu)
 
 static int handle_external_interrupt(struct dune_vcpu *vcpu)
 {
-	vcpu->stats[DUNE_STAT_EXIT_INTERRUPT]++;
 	dune_event_requeue(vcpu);
 	return ACTION_INTERRUPT;
 }
@@ -79,7 +78,7 @@ static int handle_exception_nmi(struct dune_vcpu *vcpu)
 	u8 vector = info & INTR_INFO_VECTOR_MASK;
 
 	if ((info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_NMI_INTR) {
-		vcpu->stats[DUNE_STAT_EXIT_NMI]++;
+		vcpu->counters.stat[DUNE_STAT_EXIT_NMI]++;
 		dune_event_requeue(vcpu);
 		asm volatile("int $2"); /* NMIs are blocked until its IRET */
 		return ACTION_INTERRUPT;
@@ -91,7 +90,7 @@ static int handle_exception_nmi(struct dune_vcpu *vcpu)
 	}
 
 	/* #DB or #AC: the guest's own; only the loop is ours to break. */
-	vcpu->stats[DUNE_STAT_EXIT_EXCEPTION]++;
+	vcpu->counters.stat[DUNE_STAT_EXIT_EXCEPTION]++;
 	if (vector == X86_TRAP_DB) {
 		vcpu->dr6 &= ~(u64)DR_TRAP_BITS;
 		vcpu->dr6 |= vmcs_read_natural(EXIT_QUALIFICATION) &
@@ -112,9 +111,11 @@ static int handle_exception_nmi(struct dune_vcpu *vcpu)
 
 static int handle_vmcall(struct dune_vcpu *vcpu)
 {
-	if (unlikely(dune_exit_from_ring3()))
+	if (unlikely(dune_exit_from_ring3())) {
+		/* stats.c takes every VMCALL for one. */
+		vcpu->counters.stat[DUNE_STAT_EXIT_HYPERCALL]--;
 		return dune_exit_answer(vcpu, X86_TRAP_UD);
-	vcpu->stats[DUNE_STAT_EXIT_HYPERCALL]++;
+	}
 	vcpu->run->rip = dune_exit_skip_instruction();
 	return DUNE_EXIT_HYPERCALL;
 }
@@ -124,7 +125,6 @@ static int handle_ept_violation(struct dune_vcpu *vcpu)
 	u64 qualification = vmcs_read_natural(EXIT_QUALIFICATION);
 	struct dune_ept_fault *fault = &vcpu->fault;
 
-	vcpu->stats[DUNE_STAT_EXIT_MEMORY]++;
 	dune_event_requeue(vcpu);
 	fault->gpa = vmcs_read64(GUEST_PHYSICAL_ADDRESS);
 	fault->access = 0;
@@ -223,17 +223,21 @@ static int entry_failed(struct dune_vcpu *vcpu, u16 reason)
 	return DUNE_EXIT_FAIL_ENTRY;
 }
 
-static int report_unknown(struct dune_vcpu *vcpu, u32 reason)
+static int report_strange(struct dune_vcpu *vcpu, u32 reason)
 {
 	struct dune_run *run = vcpu->run;
+	u32 basic = reason & 0xffff;
 
-	vcpu->stats[DUNE_STAT_EXIT_OTHER]++;
-	run->hardware_reason = reason & 0xffff;
+	vcpu->counters.exits[min_t(u32, basic, DUNE_EXITS_MAX - 1)]++;
+	run->hardware_reason = basic;
 	run->qualification = vmcs_read_natural(EXIT_QUALIFICATION);
 	run->rip = vmcs_read_natural(GUEST_RIP);
 	run->entry_error = 0;
-	if (reason & VMX_EXIT_REASONS_FAILED_VMENTRY)
+	if (reason & VMX_EXIT_REASONS_FAILED_VMENTRY) {
+		vcpu->counters.stat[DUNE_STAT_FAILED_ENTRIES]++;
 		return entry_failed(vcpu, reason);
+	}
+	vcpu->counters.stat[DUNE_STAT_EXIT_OTHER]++;
 	return DUNE_EXIT_UNKNOWN;
 }
 
@@ -249,7 +253,6 @@ static int handle_cpuid(struct dune_vcpu *vcpu)
 	u32 leaf = READ_ONCE(gpr[DUNE_RAX]), subleaf = READ_ONCE(gpr[DUNE_RCX]);
 	u32 eax = leaf, ebx, ecx = subleaf, edx;
 
-	vcpu->stats[DUNE_STAT_EXIT_CPUID]++;
 	cpu_cpuid(&eax, &ebx, &ecx, &edx);
 	if (leaf == 1) {
 		ecx &= ~(BIT(3) | BIT(5) | BIT(27)); /* MONITOR VMX OSXSAVE */
@@ -283,7 +286,6 @@ static int handle_msr_read(struct dune_vcpu *vcpu)
 	u64 *gpr = vcpu->run->gpr;
 	u64 value;
 
-	vcpu->stats[DUNE_STAT_EXIT_MSR]++;
 	if (!dune_msr_read(vcpu, READ_ONCE(gpr[DUNE_RCX]), &value))
 		return dune_exit_answer(vcpu, X86_TRAP_GP);
 	gpr[DUNE_RAX] = (u32)value;
@@ -296,7 +298,6 @@ static int handle_msr_write(struct dune_vcpu *vcpu)
 {
 	u32 msr = READ_ONCE(vcpu->run->gpr[DUNE_RCX]);
 
-	vcpu->stats[DUNE_STAT_EXIT_MSR]++;
 	if (!dune_msr_write(vcpu, msr, gpr_pair(vcpu)))
 		return dune_exit_answer(vcpu, X86_TRAP_GP);
 	dune_exit_skip_instruction();
@@ -308,7 +309,6 @@ static int handle_xsetbv(struct dune_vcpu *vcpu)
 {
 	u32 xcr = READ_ONCE(vcpu->run->gpr[DUNE_RCX]);
 
-	vcpu->stats[DUNE_STAT_EXIT_CR]++;
 	if (xcr || gpr_pair(vcpu) != dune_vmx_caps.xcr0)
 		return dune_exit_answer(vcpu, X86_TRAP_GP);
 	dune_exit_skip_instruction();
@@ -318,7 +318,6 @@ static int handle_xsetbv(struct dune_vcpu *vcpu)
 /* Bits that the guest may change do not exit: what comes here it may not. */
 static int handle_cr_access(struct dune_vcpu *vcpu)
 {
-	vcpu->stats[DUNE_STAT_EXIT_CR]++;
 	return dune_exit_answer(vcpu, X86_TRAP_GP);
 }
 
@@ -384,14 +383,20 @@ int dune_exit_handle(struct dune_vcpu *vcpu)
 
 	trace_dune_exit(vcpu, reason);
 	/* Called directly, where a table costs a retpoline. */
-	if (likely(reason == EXIT_REASON_VMCALL))
+	if (likely(reason == EXIT_REASON_VMCALL)) {
+		vcpu->counters.exits[EXIT_REASON_VMCALL]++;
 		return handle_vmcall(vcpu);
-	if (reason == EXIT_REASON_EPT_VIOLATION)
+	}
+	if (reason == EXIT_REASON_EPT_VIOLATION) {
+		vcpu->counters.exits[EXIT_REASON_EPT_VIOLATION]++;
 		return handle_ept_violation(vcpu);
+	}
 	if (reason < ARRAY_SIZE(handlers)) {
 		reason = array_index_nospec(reason, ARRAY_SIZE(handlers));
-		if (handlers[reason])
+		if (handlers[reason]) {
+			vcpu->counters.exits[reason]++;
 			return handlers[reason](vcpu);
+		}
 	}
-	return report_unknown(vcpu, reason);
+	return report_strange(vcpu, reason);
 }

@@ -120,3 +120,9 @@ void dune_hold_put(struct dune_hold *hold)
 		dune_vmx_put();
 	kfree(hold);
 }
+
+/* Else VMX is ours. */
+bool dune_hold_is_kvm(const struct dune_hold *hold)
+{
+	return hold->kvm_file;
+}

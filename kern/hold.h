@@ -3,6 +3,8 @@
 #ifndef DUNE_HOLD_H
 #define DUNE_HOLD_H
 
+#include <linux/types.h>
+
 struct dune_hold;
 struct file;
 
@@ -10,5 +12,7 @@ struct dune_hold *dune_hold_kvm(struct file *file);
 struct dune_hold *dune_hold_shared(void);
 struct dune_hold *dune_hold_own(void);
 void dune_hold_put(struct dune_hold *hold);
+
+bool dune_hold_is_kvm(const struct dune_hold *hold);
 
 #endif /* DUNE_HOLD_H */

@@ -6,6 +6,7 @@
 #include <linux/miscdevice.h>
 #include <linux/module.h>
 
+#include "debugfs.h"
 #include "host_walk.h"
 #include "mitigation.h"
 #include "vm.h"
@@ -65,12 +66,14 @@ static int __init dune_init(void)
 	err = dune_vm_init();
 	if (err)
 		goto exit_vmx_cpu;
+	dune_debugfs_init();
 	err = misc_register(&device);
 	if (err)
-		goto exit_vm;
+		goto exit_debugfs;
 	return 0;
 
-exit_vm:
+exit_debugfs:
+	dune_debugfs_exit();
 	dune_vm_exit();
 exit_vmx_cpu:
 	dune_vmx_cpu_exit();
@@ -82,6 +85,7 @@ exit_mitigation:
 static void __exit dune_exit(void)
 {
 	misc_deregister(&device);
+	dune_debugfs_exit();
 	dune_vm_exit();
 	dune_vmx_cpu_exit();
 	dune_mitigation_exit();

@@ -67,7 +67,7 @@ static int load_vmcs(struct dune_vcpu *vcpu)
 
 	if (err < 0)
 		return err;
-	vcpu->stats[DUNE_STAT_VMCS_LOADS] += err;
+	vcpu->counters.stat[DUNE_STAT_VMCS_LOADS] += err;
 	if (unlikely(!vcpu->set_up)) {
 		dune_vmcs_setup_guest(vcpu->vm->ept.eptp, vcpu->vpid);
 		vcpu->set_up = true;
@@ -224,6 +224,7 @@ static __always_inline void guest_load(struct dune_vcpu *vcpu)
 		vmcs_write32(VM_ENTRY_EXCEPTION_ERROR_CODE, vcpu->event.error);
 		vmcs_write32(VM_ENTRY_INSTRUCTION_LEN, vcpu->event.length);
 		vcpu->event.info = 0;
+		vcpu->counters.stat[DUNE_STAT_INJECTIONS]++;
 	}
 }
 
@@ -234,7 +235,7 @@ static __always_inline void guest_put(struct dune_vcpu *vcpu)
 		dune_debug_put(vcpu);
 	if (likely(vcpu->lstar != vcpu->host.lstar)) {
 		/* One at entry, too, unless the guest has set it since. */
-		vcpu->stats[DUNE_STAT_MSR_WRITES] += 2;
+		vcpu->counters.stat[DUNE_STAT_MSR_WRITES] += 2;
 		cpu_write_msr(MSR_LSTAR, vcpu->host.lstar);
 	}
 	vcpu->kernel_gs_base = cpu_read_inactive_gs_base();
@@ -247,7 +248,7 @@ static __always_inline void guest_put(struct dune_vcpu *vcpu)
 static noinline void tlb_flush(struct dune_vcpu *vcpu, u64 generation)
 {
 	vcpu->ept_generation = generation;
-	vcpu->stats[DUNE_STAT_TLB_FLUSHES]++;
+	vcpu->counters.stat[DUNE_STAT_TLB_FLUSHES]++;
 	vmx_invept(VMX_EPT_EXTENT_CONTEXT, vcpu->vm->ept.eptp);
 }
 
@@ -277,6 +278,7 @@ static int entry_refused(struct dune_vcpu *vcpu)
 {
 	struct dune_run *run = vcpu->run;
 
+	vcpu->counters.stat[DUNE_STAT_FAILED_ENTRIES]++;
 	run->hardware_reason = 0;
 	run->entry_error = vmcs_read32(VM_INSTRUCTION_ERROR);
 	run->rip = vmcs_read_natural(GUEST_RIP);
@@ -334,7 +336,6 @@ static int enter_once(struct dune_vcpu *vcpu)
 		}
 		mitigate_after_exit();
 		vcpu->vmcs.launched = true;
-		vcpu->stats[DUNE_STAT_EXITS]++;
 		action = dune_exit_handle(vcpu);
 	} while (action == ACTION_REENTER);
 
@@ -342,7 +343,7 @@ static int enter_once(struct dune_vcpu *vcpu)
 	tlb_end(vcpu);
 	guest_put(vcpu);
 	host_restore(vcpu);
-	vcpu->stats[DUNE_STAT_VMCS_ACCESSES] +=
+	vcpu->counters.stat[DUNE_STAT_VMCS_ACCESSES] +=
 		__this_cpu_read(dune_vmcs_accesses);
 	__this_cpu_write(dune_vmcs_accesses, 0);
 	dune_vmcs_put(vcpu->host.displaced);
@@ -406,7 +407,7 @@ int dune_vcpu_run(struct dune_vcpu *vcpu)
 			goto out;
 	}
 	vcpu->run->exit_reason = action;
-	vcpu->stats[DUNE_STAT_RETURNS]++;
+	vcpu->counters.stat[DUNE_STAT_RETURNS]++;
 out:
 	clear_bit_unlock(0, &vcpu->busy);
 	return action;

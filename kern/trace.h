@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Tracepoints, for perf and trace-cmd: events dune:*. Each costs a no-op where
- * nobody listens. run.c, ept.c and notifier.c call them; main.c defines them.
+ * nobody listens. run.c, exit.c and ept.c call them; main.c defines them. vm
+ * and vcpu are the numbers that the vm's file in debugfs has (debugfs.c).
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM dune
@@ -12,36 +13,53 @@
 #include <linux/tracepoint.h>
 #include <asm/vmx.h>
 
+#include "dune_exit_reason.h"
+#include "vcpu.h"
+#include "vm.h"
+
 TRACE_EVENT(dune_enter,
-	TP_PROTO(const void *vcpu, int cpu),
+	TP_PROTO(const struct dune_vcpu *vcpu, int cpu),
 	TP_ARGS(vcpu, cpu),
 	TP_STRUCT__entry(
-		__field(const void *, vcpu)
+		__field(u64, vm)
+		__field(u32, vcpu)
 		__field(int, cpu)
+		__field(u32, inject)
 	),
 	TP_fast_assign(
-		__entry->vcpu = vcpu;
+		__entry->vm = vcpu->vm->id;
+		__entry->vcpu = vcpu->id;
 		__entry->cpu = cpu;
+		__entry->inject = vcpu->event.info;
 	),
-	TP_printk("vcpu %p cpu %d", __entry->vcpu, __entry->cpu)
+	TP_printk("vm %llu vcpu %u cpu %d inject %#x", __entry->vm,
+		  __entry->vcpu, __entry->cpu, __entry->inject)
 );
 
 /* reason is the hardware's: the VMCS's exit-reason field. */
 TRACE_EVENT(dune_exit,
-	TP_PROTO(const void *vcpu, u32 reason),
+	TP_PROTO(const struct dune_vcpu *vcpu, u32 reason),
 	TP_ARGS(vcpu, reason),
 	TP_STRUCT__entry(
-		__field(const void *, vcpu)
+		__field(u64, vm)
+		__field(u32, vcpu)
 		__field(u32, reason)
+		__field(u64, rip)
+		__field(u64, qualification)
 	),
 	TP_fast_assign(
-		__entry->vcpu = vcpu;
+		__entry->vm = vcpu->vm->id;
+		__entry->vcpu = vcpu->id;
 		__entry->reason = reason;
+		__entry->rip = vmcs_read_natural(GUEST_RIP);
+		__entry->qualification = vmcs_read_natural(EXIT_QUALIFICATION);
 	),
-	TP_printk("vcpu %p reason %s%s", __entry->vcpu,
-		  __print_symbolic(__entry->reason & 0xffff, VMX_EXIT_REASONS),
+	TP_printk("vm %llu vcpu %u reason %s%s rip %#llx qualification %#llx",
+		  __entry->vm, __entry->vcpu,
+		  __print_symbolic(__entry->reason & 0xffff, DUNE_EXIT_REASONS),
 		  __entry->reason & VMX_EXIT_REASONS_FAILED_VMENTRY ?
-			  " (entry failed)" : "")
+			  " (entry failed)" : "",
+		  __entry->rip, __entry->qualification)
 );
 
 TRACE_EVENT(dune_ept_fault,
@@ -59,11 +77,12 @@ TRACE_EVENT(dune_ept_fault,
 		__entry->access = access;
 		__entry->err = err;
 	),
-	TP_printk("gpa %#llx hva %#llx access %c%c%c result %d", __entry->gpa,
+	TP_printk("gpa %#llx hva %#llx access %s result %d", __entry->gpa,
 		  __entry->hva,
-		  __entry->access & VMX_EPT_READABLE_MASK ? 'r' : '-',
-		  __entry->access & VMX_EPT_WRITABLE_MASK ? 'w' : '-',
-		  __entry->access & VMX_EPT_EXECUTABLE_MASK ? 'x' : '-',
+		  __print_flags(__entry->access, "|",
+				{ VMX_EPT_READABLE_MASK, "read" },
+				{ VMX_EPT_WRITABLE_MASK, "write" },
+				{ VMX_EPT_EXECUTABLE_MASK, "execute" }),
 		  __entry->err)
 );
 

@@ -30,8 +30,8 @@ static void vcpu_destroy(struct dune_vcpu *vcpu)
 {
 	struct dune_vm *vm = vcpu->vm;
 
+	dune_vm_del_vcpu(vm, vcpu);
 	dune_ept_del_user(&vm->ept, &vcpu->ept_user);
-	dune_vm_retire_vcpu_stats(vm, vcpu->stats);
 	dune_ept_exit_fault(&vcpu->fault);
 	dune_vmcs_exit(&vcpu->vmcs);
 	if (vcpu->vpid)
@@ -94,6 +94,19 @@ static int set_state(struct dune_vcpu *vcpu, struct dune_state __user *user)
 	return dune_vcpu_set_state(vcpu, &state);
 }
 
+static int get_counters(struct dune_vcpu *vcpu, unsigned int cmd,
+			void __user *user)
+{
+	struct dune_counters counters;
+
+	if (current->mm != vcpu->vm->mm)
+		return -ESTALE;
+	dune_counters_read(&counters, vcpu);
+	return cmd == DUNE_GET_STATS ?
+		       dune_counters_copy_stats(user, &counters) :
+		       dune_counters_copy_exits(user, &counters);
+}
+
 static long vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	struct dune_vcpu *vcpu = file->private_data;
@@ -107,9 +120,8 @@ static long vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	case DUNE_SET_STATE:
 		return set_state(vcpu, user);
 	case DUNE_GET_STATS:
-		if (current->mm != vcpu->vm->mm)
-			return -ESTALE;
-		return dune_stats_copy(user, vcpu->stats);
+	case DUNE_GET_EXITS:
+		return get_counters(vcpu, cmd, user);
 	default:
 		return -ENOTTY;
 	}
@@ -158,6 +170,7 @@ static struct dune_vcpu *vcpu_alloc(struct dune_vm *vm)
 	vcpu->vm = vm;
 	dune_vm_get(vm);
 	dune_ept_add_user(&vm->ept, &vcpu->ept_user);
+	dune_vm_add_vcpu(vm, vcpu);
 	return vcpu;
 
 free_run:

@@ -12,6 +12,7 @@
 
 #include "dune_abi.h"
 #include "ept.h"
+#include "stats.h"
 #include "vmcs.h"
 
 struct dune_vm;
@@ -41,6 +42,8 @@ struct dune_host {
 
 struct dune_vcpu {
 	struct dune_vm *vm;
+	struct list_head node; /* in the vm's list */
+	u32 id; /* in its vm */
 	struct dune_run *run; /* shared with user space: read each field once */
 	unsigned long busy; /* bit 0: a thread runs it or is at its state */
 
@@ -65,7 +68,7 @@ struct dune_vcpu {
 	u64 fault_qualification;
 	bool fault_user;
 
-	u64 stats[DUNE_STAT_NR];
+	struct dune_counters counters;
 };
 
 /* vcpu.c */

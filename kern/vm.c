@@ -10,6 +10,7 @@
 #include <linux/uaccess.h>
 
 #include "compat.h"
+#include "debugfs.h"
 #include "hold.h"
 #include "vcpu.h"
 #include "vm.h"
@@ -39,6 +40,7 @@ static void vm_destroy(struct kref *ref)
 {
 	struct dune_vm *vm = container_of(ref, struct dune_vm, ref);
 
+	dune_debugfs_del_vm(vm);
 	/* At once: others may want VMX, or KVM's modules unloaded. */
 	if (vm->hold)
 		dune_hold_put(vm->hold);
@@ -77,7 +79,8 @@ struct dune_vm *dune_vm_create(void)
 	kref_init(&vm->ref);
 	mutex_init(&vm->lock);
 	INIT_WORK(&vm->destroy_work, destroy_work);
-	spin_lock_init(&vm->stats_lock);
+	spin_lock_init(&vm->vcpus_lock);
+	INIT_LIST_HEAD(&vm->vcpus);
 	vm->mm = current->mm;
 
 	err = dune_ept_init(&vm->ept, vm->mm);
@@ -86,6 +89,7 @@ struct dune_vm *dune_vm_create(void)
 	err = dune_notifier_init(&vm->notifier, &vm->ept);
 	if (err)
 		goto exit_ept;
+	dune_debugfs_add_vm(vm); /* last: it can be read from now on */
 	return vm;
 
 exit_ept:
@@ -103,6 +107,23 @@ void dune_vm_get(struct dune_vm *vm)
 void dune_vm_put(struct dune_vm *vm)
 {
 	kref_put(&vm->ref, vm_destroy);
+}
+
+void dune_vm_add_vcpu(struct dune_vm *vm, struct dune_vcpu *vcpu)
+{
+	spin_lock(&vm->vcpus_lock);
+	vcpu->id = vm->next_vcpu++;
+	list_add_tail(&vcpu->node, &vm->vcpus);
+	spin_unlock(&vm->vcpus_lock);
+}
+
+/* Its counts stay. */
+void dune_vm_del_vcpu(struct dune_vm *vm, struct dune_vcpu *vcpu)
+{
+	spin_lock(&vm->vcpus_lock);
+	list_del(&vcpu->node);
+	dune_counters_add(&vm->past, &vcpu->counters);
+	spin_unlock(&vm->vcpus_lock);
 }
 
 /* ---- Who keeps VMX on -------------------------------------------------------- */
@@ -170,6 +191,16 @@ int dune_vm_hold_vmx(struct dune_vm *vm)
 	return err;
 }
 
+/* For people: what keeps VMX on. */
+const char *dune_vm_vmx_holder(const struct dune_vm *vm)
+{
+	const struct dune_hold *hold = READ_ONCE(vm->hold);
+
+	if (!hold)
+		return "none";
+	return dune_hold_is_kvm(hold) ? "kvm" : "own";
+}
+
 /* ---- Calls ------------------------------------------------------------------- */
 
 static int get_caps(struct dune_caps __user *user)
@@ -223,58 +254,14 @@ static int set_tile(struct dune_vm *vm, struct dune_tile __user *user)
 	return err;
 }
 
-void dune_vm_retire_vcpu_stats(struct dune_vm *vm, const u64 *stats)
+static int get_counters(struct dune_vm *vm, unsigned int cmd, void __user *user)
 {
-	int i;
+	struct dune_counters counters;
 
-	spin_lock(&vm->stats_lock);
-	for (i = 0; i < DUNE_STAT_NR; i++)
-		vm->past_stats[i] += stats[i];
-	spin_unlock(&vm->stats_lock);
-}
-
-static void sum_stats(struct dune_vm *vm, u64 *sum)
-{
-	struct dune_ept *ept = &vm->ept;
-	struct dune_ept_user *user;
-	int i;
-
-	spin_lock(&vm->stats_lock);
-	memcpy(sum, vm->past_stats, sizeof(vm->past_stats));
-	spin_unlock(&vm->stats_lock);
-
-	spin_lock(&ept->users_lock);
-	list_for_each_entry(user, &ept->users, node) {
-		struct dune_vcpu *vcpu =
-			container_of(user, struct dune_vcpu, ept_user);
-
-		for (i = 0; i < DUNE_STAT_NR; i++)
-			sum[i] += READ_ONCE(vcpu->stats[i]);
-	}
-	spin_unlock(&ept->users_lock);
-
-	spin_lock(&ept->lock);
-	sum[DUNE_STAT_EPT_MAPPED] = ept->nr_mapped;
-	sum[DUNE_STAT_EPT_ZAPPED] = ept->nr_zapped;
-	sum[DUNE_STAT_EPT_PAGES] = ept->nr_pages;
-	spin_unlock(&ept->lock);
-}
-
-int dune_stats_copy(struct dune_stats __user *to, const u64 *stats)
-{
-	struct dune_stats copy = {};
-
-	BUILD_BUG_ON(DUNE_STAT_NR > DUNE_STATS_MAX);
-	memcpy(copy.value, stats, DUNE_STAT_NR * sizeof(u64));
-	return copy_to_user(to, &copy, sizeof(copy)) ? -EFAULT : 0;
-}
-
-static int get_stats(struct dune_vm *vm, struct dune_stats __user *user)
-{
-	u64 sum[DUNE_STAT_NR];
-
-	sum_stats(vm, sum);
-	return dune_stats_copy(user, sum);
+	dune_counters_read_vm(&counters, vm);
+	return cmd == DUNE_GET_STATS ?
+		       dune_counters_copy_stats(user, &counters) :
+		       dune_counters_copy_exits(user, &counters);
 }
 
 long dune_vm_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
@@ -300,7 +287,8 @@ long dune_vm_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		dune_ept_flush(&vm->ept);
 		return 0;
 	case DUNE_GET_STATS:
-		return get_stats(vm, user);
+	case DUNE_GET_EXITS:
+		return get_counters(vm, cmd, user);
 	default:
 		return -ENOTTY;
 	}

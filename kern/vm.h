@@ -10,9 +10,13 @@
 #include "dune_abi.h"
 #include "ept.h"
 #include "notifier.h"
+#include "stats.h"
 
+struct dentry;
 struct dune_hold;
+struct dune_vcpu;
 struct file;
+struct pid;
 
 struct dune_vm {
 	struct kref ref; /* the file, and each vcpu */
@@ -25,8 +29,14 @@ struct dune_vm {
 
 	struct work_struct destroy_work;
 
-	spinlock_t stats_lock;
-	u64 past_stats[DUNE_STAT_NR]; /* of vcpus that are gone */
+	u64 id; /* no other vm ever has it */
+	struct pid *pid; /* of the process that opened it */
+	struct dentry *debugfs;
+
+	spinlock_t vcpus_lock;
+	struct list_head vcpus;
+	u32 next_vcpu;
+	struct dune_counters past; /* of vcpus that are gone */
 };
 
 int dune_vm_init(void);
@@ -37,9 +47,10 @@ void dune_vm_get(struct dune_vm *vm);
 void dune_vm_put(struct dune_vm *vm);
 
 int dune_vm_hold_vmx(struct dune_vm *vm);
-void dune_vm_retire_vcpu_stats(struct dune_vm *vm, const u64 *stats);
+const char *dune_vm_vmx_holder(const struct dune_vm *vm);
+void dune_vm_add_vcpu(struct dune_vm *vm, struct dune_vcpu *vcpu);
+void dune_vm_del_vcpu(struct dune_vm *vm, struct dune_vcpu *vcpu);
 
 long dune_vm_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
-int dune_stats_copy(struct dune_stats __user *to, const u64 *stats);
 
 #endif /* DUNE_VM_H */

@@ -222,12 +222,21 @@ enum dune_stat {
 	DUNE_STAT_EPT_MAPPED, /* entries made */
 	DUNE_STAT_EPT_ZAPPED, /* entries taken back by the host */
 	DUNE_STAT_EPT_PAGES, /* pages that hold the EPT now */
+	DUNE_STAT_INJECTIONS, /* events delivered at an entry */
+	DUNE_STAT_FAILED_ENTRIES, /* entries that the CPU refused */
 	DUNE_STAT_NR
 };
 #define DUNE_STATS_MAX 32
 
 struct dune_stats {
 	__u64 value[DUNE_STATS_MAX]; /* OUT: by enum dune_stat; the rest zero */
+};
+
+/* DUNE_GET_EXITS, on a vm or a vcpu likewise: each exit, by what the CPU says. */
+#define DUNE_EXITS_MAX 96
+
+struct dune_exits {
+	__u64 count[DUNE_EXITS_MAX]; /* OUT: by basic exit reason */
 };
 
 /* On /dev/dune. */
@@ -239,6 +248,7 @@ struct dune_stats {
 #define DUNE_FLUSH_TLB _IO(0xDE, 0x04)
 /* On both. */
 #define DUNE_GET_STATS _IOR(0xDE, 0x05, struct dune_stats)
+#define DUNE_GET_EXITS _IOR(0xDE, 0x06, struct dune_exits)
 /* On a vcpu. */
 #define DUNE_RUN _IO(0xDE, 0x10)
 #define DUNE_GET_STATE _IOWR(0xDE, 0x11, struct dune_state)
