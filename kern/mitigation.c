@@ -52,6 +52,7 @@ struct vulnerability {
 	const char *name; /* of the file */
 	/* Acts on the status; returns what was done, or NULL: it cannot be. */
 	const char *(*act)(const char *status);
+	const char *danger; /* where it cannot be */
 };
 
 static const char *act_l1tf(const char *status)
@@ -89,19 +90,24 @@ static const char *act_spectre_v2(const char *status)
 	return "as the host does";
 }
 
+/*
+ * A host that defends itself keeps its memory out of user space's page tables. A
+ * guest's ring 3 and ring 0 share theirs, so there it would not hold.
+ */
 static const char *act_meltdown(const char *status)
 {
-	return "host and other processes are not mapped in a guest; ring 3 may read its own ring 0";
+	return NULL;
 }
 
 static const struct vulnerability vulnerabilities[] = {
-	{ "l1tf", act_l1tf },
+	{ "l1tf", act_l1tf, "no memory to displace the L1D with" },
 	{ "mds", act_clear_buffers },
 	{ "tsx_async_abort", act_clear_buffers },
 	{ "mmio_stale_data", act_clear_buffers },
 	{ "reg_file_data_sampling", act_clear_buffers },
 	{ "spectre_v2", act_spectre_v2 },
-	{ "meltdown", act_meltdown },
+	{ "meltdown", act_meltdown,
+	  "ring 3 could read ring 0 of its own process, though no other" },
 };
 
 /* The first line of the host's status; false if this kernel has no such file. */
@@ -152,11 +158,11 @@ int __init dune_mitigation_init(bool unsafe)
 		if (done) {
 			pr_info("%s: %s (host: %s)\n", v->name, done, status);
 		} else if (unsafe) {
-			pr_warn("%s: UNSAFE, the host's policy cannot be kept (host: %s)\n",
-				v->name, status);
+			pr_warn("%s: UNSAFE, %s (host: %s)\n", v->name,
+				v->danger, status);
 		} else {
-			pr_err("%s: the host's policy cannot be kept (host: %s); unsafe=1 loads all the same\n",
-			       v->name, status);
+			pr_err("%s: not loaded, %s (host: %s); unsafe=1 loads all the same\n",
+			       v->name, v->danger, status);
 			return -EOPNOTSUPP;
 		}
 	}

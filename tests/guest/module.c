@@ -54,7 +54,7 @@ static void remember_parameters(void)
 
 int module_unload(const char *name)
 {
-	if (!strcmp(name, "dune"))
+	if (!strcmp(name, "dune") && !parameters[0])
 		remember_parameters();
 	return syscall(SYS_delete_module, name, O_NONBLOCK) ? -errno : 0;
 }
@@ -69,16 +69,23 @@ static int open_dune(void)
 	return open(path, O_RDONLY);
 }
 
-int module_load_dune(void)
+int module_load_dune_with(const char *more)
 {
 	int fd = open_dune(), result = 0;
+	char all[sizeof(parameters) + 64];
 
 	if (fd < 0)
 		return -errno;
-	if (syscall(SYS_finit_module, fd, parameters, 0))
+	snprintf(all, sizeof(all), "%s %s", parameters, more);
+	if (syscall(SYS_finit_module, fd, all, 0))
 		result = -errno;
 	close(fd);
 	return result;
+}
+
+int module_load_dune(void)
+{
+	return module_load_dune_with("");
 }
 
 int module_probe_with(const char *name, const char *parameter, const char *other)

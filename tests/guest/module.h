@@ -10,6 +10,8 @@ bool module_is_loaded(const char *name);
 int module_unload(const char *name);
 /* dune.ko, with the parameters it had when it was first asked for. */
 int module_load_dune(void);
+/* … and with these, too, which override them. */
+int module_load_dune_with(const char *parameters);
 /* By modprobe: its exit status. */
 int module_probe(const char *name);
 /* The same with parameters, which may be NULL. */
