@@ -35,6 +35,7 @@ void harness_init(void)
 	setvbuf(stdout, NULL, _IOLBF, 0); /* what was printed survives a crash of the machine */
 	sigaction(SIGALRM, &action, NULL);
 	cmocka_set_message_output(CM_OUTPUT_TAP);
+	cmocka_set_test_filter(getenv("TEST_FILTER")); /* one test of the program, by its name */
 }
 
 /* cmocka catches some signals in the parent: the child dies of them. */

@@ -111,6 +111,12 @@ void check_same(const char *input, const char *const argv[])
 	outcome_free(&sandboxed);
 }
 
+/* One test of the program, by its name. */
+static __attribute__((constructor)) void filter_tests(void)
+{
+	cmocka_set_test_filter(getenv("TEST_FILTER"));
+}
+
 const char *own_path(void)
 {
 	static char path[PATH_MAX];
