@@ -59,6 +59,15 @@ extern const char raw_write[];	   /* of sil to rdi, then vmcall; for ever */
 extern const char raw_execute[];   /* the instruction that rdi points to, then vmcall */
 extern const char raw_undefined[]; /* ud2 */
 extern const char raw_ring3[];	   /* vmcall after an iret to ring 3 */
+/* rbx = cr2, rax = KERNEL_GS_BASE, syscall; at …_lstar vmcall, then cr2 = rdi, vmcall,
+ * rbx = cr2, vmcall */
+extern const char raw_registers[], raw_registers_lstar[];
+extern const char raw_spoil[]; /* selectors; all bases = rdi; then vmcall for ever */
+extern const char raw_watch[]; /* dr0 = rdi, dr7 = rsi, then vmcall for ever */
+extern const char raw_cpuid[]; /* of leaf rdi, rsi, then vmcall */
+/* A handler for each vector: rbx = vector, vmcall. */
+extern const char raw_handlers[];
+#define RAW_HANDLER_BYTES 16
 
 #endif /* __ASSEMBLER__ */
 #endif
