@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * INVEPT is never missed: whatever takes a translation away makes each CPU flush before
+ * it next enters, and makes those that are inside leave. The emulated CPU forgets its
+ * translations at each entry anyway, so what shows it is the module's own count.
+ */
+#define _GNU_SOURCE
+#include "raw.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+
+static struct raw raw;
+
+static void stay_on_cpu(int cpu)
+{
+	cpu_set_t cpus;
+
+	CPU_ZERO(&cpus);
+	CPU_SET(cpu, &cpus);
+	CHECK_OK(sched_setaffinity(0, sizeof(cpus), &cpus));
+}
+
+/* Runs once; how many flushes that took. */
+static uint64_t flushes_of_a_run(void)
+{
+	uint64_t before = raw_stat(&raw, DUNE_STAT_TLB_FLUSHES);
+
+	CHECK_EQ(raw_run(&raw), DUNE_EXIT_HYPERCALL);
+	return raw_stat(&raw, DUNE_STAT_TLB_FLUSHES) - before;
+}
+
+static void a_change_is_followed_by_a_flush(void)
+{
+	char *page;
+
+	stay_on_cpu(0);
+	raw_create(&raw);
+	page = raw.memory + RAW_DATA;
+	*page = 1;
+	raw_load(&raw, raw_read, RAW_DATA, 0);
+	flushes_of_a_run();
+	for (int i = 0; i < 10; i++) {
+		CHECK_EQ(flushes_of_a_run(), 0); /* nothing has changed */
+		CHECK_OK(mprotect(page, 4096, i % 2 ? PROT_READ | PROT_WRITE : PROT_READ));
+		CHECK_EQ(flushes_of_a_run(), 1);
+		CHECK_OK(madvise(page, 4096, MADV_DONTNEED));
+		CHECK_EQ(flushes_of_a_run(), 1);
+		CHECK_EQ(raw.run->gpr[DUNE_RAX] & 0xff, 0);
+		/* Not seen by the guest: none of its business. */
+		CHECK_OK(mprotect(page + 4096, 4096, i % 2 ? PROT_READ | PROT_WRITE : PROT_READ));
+		CHECK_EQ(flushes_of_a_run(), 0);
+	}
+	CHECK_OK(ioctl(raw.device, DUNE_FLUSH_TLB, 0));
+	CHECK_EQ(flushes_of_a_run(), 1);
+}
+
+static volatile sig_atomic_t stop;
+
+static void stop_running(int signal)
+{
+	(void)signal;
+	stop = 1;
+}
+
+static void *run_until_a_signal(void *unused)
+{
+	stay_on_cpu(1);
+	while (lseek(raw.vcpu, 0, SEEK_SET) == DUNE_EXIT_INTR && !stop)
+		;
+	return unused;
+}
+
+static void wait_for_progress(void)
+{
+	volatile uint64_t *counter = (volatile uint64_t *)(raw.memory + RAW_DATA);
+	uint64_t before = *counter;
+
+	while (*counter == before)
+		;
+}
+
+/* A guest that does nothing but count leaves for each flush, not at the next tick. */
+static void a_flush_reaches_a_cpu_inside(void)
+{
+	struct sigaction action = { .sa_handler = stop_running };
+	enum { FLUSHES = 100 };
+	pthread_t runner;
+	uint64_t before, after;
+
+	TEST_REQUIRE(sysconf(_SC_NPROCESSORS_ONLN) > 1, "needs two CPUs");
+	stay_on_cpu(0);
+	CHECK_OK(sigaction(SIGUSR1, &action, NULL));
+	raw_create(&raw);
+	raw_load(&raw, raw_spin, RAW_DATA, 0);
+	CHECK_EQ(pthread_create(&runner, NULL, run_until_a_signal, NULL), 0);
+	wait_for_progress();
+	before = raw_stat(&raw, DUNE_STAT_TLB_FLUSHES);
+	for (int i = 0; i < FLUSHES; i++) {
+		CHECK_OK(ioctl(raw.device, DUNE_FLUSH_TLB, 0));
+		wait_for_progress();
+	}
+	after = raw_stat(&raw, DUNE_STAT_TLB_FLUSHES);
+	pthread_kill(runner, SIGUSR1);
+	CHECK_EQ(pthread_join(runner, NULL), 0);
+	harness_note("%lu flushes", after - before);
+	CHECK(after - before >= FLUSHES);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		guest_test(a_change_is_followed_by_a_flush),
+		guest_test(a_flush_reaches_a_cpu_inside),
+	};
+
+	return run_guest_tests(tests);
+}
