@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Where the kernel's own prototype of a system call has a pointer, the sandbox's table has
+ * one, too: a pointer that the table took for a number would be forwarded unchecked, and no
+ * test that is made from the table would notice. The prototypes are those of the tracepoints.
+ */
+#include "sandboxed.h"
+#include "syscall.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define EVENTS "/sys/kernel/tracing/events/syscalls"
+
+/* What the kernel calls differently. */
+static const struct {
+	const char *ours, *kernels;
+} renamed[] = {
+	{ "stat", "newstat" },	 { "lstat", "newlstat" },      { "fstat", "newfstat" },
+	{ "uname", "newuname" }, { "sendfile", "sendfile64" }, { "newfstatat", "newfstatat" },
+};
+
+static FILE *open_prototype(const char *name)
+{
+	char path[128];
+
+	for (size_t i = 0; i < sizeof(renamed) / sizeof(renamed[0]); i++)
+		if (!strcmp(renamed[i].ours, name))
+			name = renamed[i].kernels;
+	snprintf(path, sizeof(path), EVENTS "/sys_enter_%s/format", name);
+	return fopen(path, "r");
+}
+
+static int is_pointer(const struct sandbox_arg *arg)
+{
+	switch ((enum sandbox_arg_kind)arg->kind) {
+	case ARG_STRING:
+	case ARG_IN:
+	case ARG_OUT:
+	case ARG_INOUT:
+	case ARG_IN_IOVEC:
+	case ARG_OUT_IOVEC:
+	case ARG_OUT_SIZED:
+	case ARG_SIZE:
+	case ARG_SIGSET:
+	case ARG_ADDRESS:
+		return 1;
+	case ARG_NONE: /* 0 is passed */
+		return 1;
+	case ARG_LONG:
+	case ARG_INT:
+	case ARG_UINT:
+	case ARG_FD:
+		return 0;
+	}
+	fail_msg("a kind of argument that this test does not know");
+	return 0;
+}
+
+/* Lines like "field:char * buf; offset:24; …", of which the first arguments are not the call's. */
+static unsigned compare(const struct sandbox_row *row, FILE *prototype)
+{
+	unsigned pointers = 0;
+	char line[256];
+	int argument = -1;
+
+	while (fgets(line, sizeof(line), prototype)) {
+		char *type = strstr(line, "field:"), *end = type ? strchr(type, ';') : NULL;
+
+		if (!end || strstr(line, "common_"))
+			continue;
+		*end = '\0';
+		if (argument < 0) {
+			argument += strstr(type, "__syscall_nr") != NULL;
+			continue;
+		}
+		assert_true(argument < SANDBOX_NR_ARGS);
+		if (strchr(type, '*')) {
+			if (!is_pointer(&row->arg[argument]))
+				fail_msg("%s: argument %d is \"%s\" to the kernel", row->name,
+					 argument, type + strlen("field:"));
+			pointers++;
+		}
+		argument++;
+	}
+	return pointers;
+}
+
+static void that_the_kernel_knows(void **state)
+{
+	unsigned compared = 0, pointers = 0;
+
+	(void)state;
+	if (access(EVENTS, R_OK)) {
+		print_message("# the kernel does not show its system calls\n");
+		skip();
+	}
+	for (unsigned nr = 0; nr < sandbox_table_size(); nr++) {
+		const struct sandbox_row *row = sandbox_table_row(nr);
+		FILE *prototype;
+
+		if (!row || row->action == ACTION_DENY)
+			continue;
+		prototype = open_prototype(row->name);
+		if (!prototype) {
+			print_message("# no prototype: %s\n", row->name);
+			/* Without arguments of its own. */
+			assert_string_equal(row->name, "rt_sigreturn");
+			continue;
+		}
+		pointers += compare(row, prototype);
+		fclose(prototype);
+		compared++;
+	}
+	print_message("# %u pointers in %u calls\n", pointers, compared);
+	assert_true(compared > 150);
+	assert_true(pointers > 150);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(that_the_kernel_knows) };
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
