@@ -23,6 +23,7 @@ KERNEL  ?= 6.1
 # Empty: `make check` uses one CPU and then two, everything else uses one.
 CPUS    ?=
 TEST    ?=
+MUTANT  ?=
 CMD     ?= /bin/ls -l /
 ARGS    ?=
 
@@ -52,7 +53,7 @@ user  := $(filter-out kern libdune,$(parts))
 # What is used, without what tests it.
 wares := $(filter-out tests,$(parts))
 
-.PHONY: all help demo check check-kernels check-variants check-debug lint bench run shell clean distclean format install-deps kernel $(parts)
+.PHONY: all help demo check check-kernels check-variants check-debug check-mutants lint bench run shell clean distclean format install-deps kernel $(parts)
 .DEFAULT_GOAL := all
 
 all: $(parts)
@@ -88,6 +89,9 @@ check-kernels check-variants check-debug: all kernel
 lint: | install-deps
 	@tests/machine/lint
 
+check-mutants: all kernel
+	@tests/mutants/check '$(MUTANT)'
+
 bench: all kernel
 	@tests/machine/run --output $(BUILD)/bench.json -- sh -c '$$DUNE_ROOT/tests/bench/bench $(ARGS)'
 	@echo "The same as JSON: $(BUILD:$(CURDIR)/%=%)/bench.json"
@@ -115,6 +119,7 @@ help:
 	@echo 'make check-variants  a part of them with mitigations, KPTI, KASLR, the generic kernel'
 	@echo 'make check-debug     all of them on a kernel with KASAN, lockdep, kmemleak: built first, half an hour'
 	@echo 'make lint         gcc W=1 for each kernel, sparse, checkpatch'
+	@echo 'make check-mutants   take out one check after the other: a test must notice each time (half an hour)'
 	@echo 'make bench        measure; the peers run in the same boot'
 	@echo "make run CMD=...  run a program in Dune's sandbox, in the machine"
 	@echo "make shell CMD=.. run a shell command in the machine, without the sandbox"
@@ -127,5 +132,6 @@ help:
 	@echo 'KERNEL_ARGS=...   more of its command line'
 	@echo 'CPUS=1|2          CPUs of the machine; unset, check uses both'
 	@echo 'TEST=name         check: only the test program of this name'
+	@echo 'MUTANT=name       check-mutants: only this one, or those of a pattern'
 	@echo 'V=1               show the commands of the build'
 	@echo 'DUNE_CACHE=dir    where kernels are kept ($(CACHE))'
