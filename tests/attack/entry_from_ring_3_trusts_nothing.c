@@ -57,6 +57,29 @@ static void whatever_the_flags(void)
 	ring3_check_host();
 }
 
+/* The CPU leaves AC and DF as they are when it goes to a handler. */
+static void on_undefined(struct dune_frame *frame)
+{
+	unsigned long flags;
+
+	__asm__ volatile("pushfq; pop %0; cld" : "=r"(flags)::"memory", "cc");
+	CHECK(!(flags & 0x44500)); /* AC, NT, DF, TF */
+	CHECK_EQ(frame->cs & 3, 3);
+	frame->rip += 2;
+}
+
+static void whatever_the_flags_at_a_fault(void)
+{
+	const uint64_t flags[] = { 0x202, 0x602, 0x40202, 0x202 | 0x8d5, 0x240ed7, 0x200202 };
+
+	ring3_prepare();
+	CHECK_EQ(dune_set_handler(6, on_undefined, 0), 0);
+	for (unsigned i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
+		ring3_returns(attack_fault_flags, flags[i], flags[i]);
+		ring3_check_host();
+	}
+}
+
 /* A single step is ring 3's own: it ends there, with #DB, not in ring 0. */
 static void single_steps_stay_in_ring_3(void)
 {
@@ -103,6 +126,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		guest_test(whatever_the_stack),
 		guest_test(whatever_the_flags),
+		guest_test(whatever_the_flags_at_a_fault),
 		guest_test(single_steps_stay_in_ring_3),
 		guest_test(return_to_an_address_that_is_not_canonical),
 	};

@@ -72,6 +72,16 @@
 	rdfsbase %rax
 	ret
 
+	ATTACK attack_fault_flags
+	push	%rdi
+	popfq
+	ud2
+	pushfq
+	pop	%rax
+	push	$0x202
+	popfq
+	ret
+
 	ATTACK attack_fault_gs
 	wrgsbase %rdi
 	ud2

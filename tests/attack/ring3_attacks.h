@@ -17,6 +17,7 @@ extern const char attack_fault_rsp[];	   /* ud2 with rsp = the argument */
 extern const char attack_syscall_flags[];  /* with these flags; returns those after it */
 extern const char attack_syscall_gs[];	   /* with gs base; returns the base after it */
 extern const char attack_syscall_fs[];	   /* with fs base; returns the base after it */
+extern const char attack_fault_flags[];	   /* ud2 with these flags; returns those after it */
 extern const char attack_fault_gs[];	   /* ud2 with this gs base */
 extern const char attack_fault_fs[];
 extern const char attack_spin_bases[]; /* gs and fs base, then so many turns */
