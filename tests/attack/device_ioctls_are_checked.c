@@ -128,7 +128,9 @@ static void caps_make_sense(void)
 	CHECK(caps.nr_tiles >= 32);
 	CHECK(caps.features & DUNE_CAP_RUN_LSEEK);
 	CHECK((caps.xcr0 & 3) == 3);
-	CHECK(!(caps.cr4_allowed & 1 << 13)); /* VMXE */
+	/* MP EM TS WP AM; TSD DE PSE PGE OSFXSR OSXMMEXCPT UMIP FSGSBASE PCIDE OSXSAVE SMEP SMAP */
+	CHECK_EQ(caps.cr0_allowed & ~0x5000eull, 0);
+	CHECK_EQ(caps.cr4_allowed & ~0x370e9cull, 0);
 	for (int i = 0; i < 4; i++)
 		CHECK_EQ(caps.reserved[i], 0);
 }
