@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A guest's ring 0 that spins with interrupts off, or loops in what the CPU can
+ * only leave by an exit, is preempted and killed like any process, and others on
+ * its CPU do not wait for it.
+ *
+ * Bochs stands still where a guest is entered with IF clear (docs/testing.md), so
+ * there the guest clears IF, spins a while, and sets it for one instruction.
+ * $DUNE_TEST_IF_CLEAR makes it clear IF for good, for a real CPU.
+ */
+#define _GNU_SOURCE
+#include "raw_trap.h"
+
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/wait.h>
+#include <time.h>
+
+enum { NR_SLEEPS = 40 };
+
+/* 1: sti; cli; mov ecx, 3,000,000; 2: dec ecx; jnz 2b; jmp 1b */
+#define OFF_FOR_A_WHILE "\xfb\xfa\xb9\xc0\xc6\x2d\x00\xff\xc9\x75\xfc\xeb\xf3"
+#define OFF_FOR_GOOD	"\xfa\xeb\xfe"
+#define DEBUG_LOOP	"\x0f\x23\xc7\x0f\x23\xf8\xf1\x90" /* mov dr0, rdi; mov dr7, rax; icebp */
+#define HLT_LOOP	"\xf4\xeb\xfd"
+#define CPUID_LOOP	"\x31\xc0\x0f\xa2\xeb\xfa"
+#define WRITE_LOOP	"\x88\x06\xeb\xfc" /* mov [rsi], al */
+
+static void on_cpu_0(void)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(0, &set);
+	CHECK_OK(sched_setaffinity(0, sizeof(set), &set));
+}
+
+static _Noreturn void run_guest(const char *code, size_t bytes, uint64_t rax, uint64_t rdi,
+				int ready)
+{
+	struct dune_state state;
+	struct raw_trap trap;
+	struct raw raw;
+
+	raw_trap_create(&raw);
+	state = raw_trap_state(&raw);
+	state.gpr[DUNE_RAX] = rax;
+	state.gpr[DUNE_RDI] = rdi;
+	state.gpr[DUNE_RSI] = RAW_DATA;
+	CHECK_EQ(write(ready, "", 1), 1);
+	FAIL("it came back: %ld", raw_trap_run(&raw, &state, code, bytes, &trap));
+}
+
+static long milliseconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* On the same CPU as the guest: sleeps are as long as they should be, and SIGKILL works. */
+static void it_is_preempted_and_killed(const char *code, size_t bytes, uint64_t rax, uint64_t rdi)
+{
+	long worst = 0, start;
+	int ready[2];
+	pid_t child;
+	char byte;
+
+	on_cpu_0();
+	CHECK_OK(pipe(ready));
+	child = harness_fork();
+	if (!child)
+		run_guest(code, bytes, rax, rdi, ready[1]);
+	close(ready[1]);
+	CHECK_EQ(read(ready[0], &byte, 1), 1);
+	for (int i = 0; i < NR_SLEEPS; i++) {
+		long took;
+
+		start = milliseconds();
+		usleep(2000);
+		took = milliseconds() - start;
+		worst = took > worst ? took : worst;
+	}
+	CHECK_EQ(waitpid(child, NULL, WNOHANG), 0);
+	start = milliseconds();
+	CHECK_OK(kill(child, SIGKILL));
+	CHECK_EQ(harness_wait(child), 128 + SIGKILL);
+	harness_note("2 ms of sleep took %ld ms at most; dead after %ld ms", worst,
+		     milliseconds() - start);
+	CHECK(worst < 200);
+}
+#define PREEMPTED(code, rax, rdi) it_is_preempted_and_killed(code, sizeof(code) - 1, rax, rdi)
+
+static void spinning_with_interrupts_off(void)
+{
+	if (getenv("DUNE_TEST_IF_CLEAR"))
+		PREEMPTED(OFF_FOR_GOOD, 0, 0);
+	else
+		PREEMPTED(OFF_FOR_A_WHILE, 0, 0);
+}
+
+/* A breakpoint on the first instruction of the gate of #DB: the CPU would loop by itself. */
+static void in_a_loop_of_debug_exceptions(void)
+{
+	PREEMPTED(DEBUG_LOOP, 0x401, RAW_TRAPS + 16);
+}
+
+static void in_a_loop_of_halts(void)
+{
+	PREEMPTED(HLT_LOOP, 0, 0);
+}
+
+static void in_a_loop_of_exits(void)
+{
+	PREEMPTED(CPUID_LOOP, 0, 0);
+}
+
+static void in_a_loop_of_writes(void)
+{
+	PREEMPTED(WRITE_LOOP, 0, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		guest_test_limit(spinning_with_interrupts_off, 60),
+		guest_test(in_a_loop_of_debug_exceptions),
+		guest_test(in_a_loop_of_halts),
+		guest_test(in_a_loop_of_exits),
+		guest_test(in_a_loop_of_writes),
+	};
+
+	return run_guest_tests(tests);
+}
