@@ -10,7 +10,6 @@
  */
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
-#include <linux/slab.h>
 #include <linux/smp.h>
 
 #include "dune_abi.h"
@@ -19,71 +18,6 @@
 #include "host_walk.h"
 #include "trace.h"
 #include "vmx.h"
-
-/* ---- Tables ------------------------------------------------------------ */
-
-static u64 *table_alloc(void)
-{
-	return (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
-}
-
-/* Frees a table and all below it; nothing can be reached through it any more. */
-static void table_free(struct dune_ept *ept, u64 *table, int level)
-{
-	int i;
-
-	for (i = 0; level > 1 && i < 512; i++) {
-		if (ept_entry_present(table[i]) &&
-		    !ept_entry_leaf(table[i], level))
-			table_free(ept, ept_entry_table(table[i]), level - 1);
-	}
-	free_page((unsigned long)table);
-	ept->nr_pages--;
-}
-
-static int reserve_fill(struct dune_ept_reserve *reserve, int nr)
-{
-	while (reserve->nr < nr) {
-		u64 *page = table_alloc();
-
-		if (!page)
-			return -ENOMEM;
-		reserve->page[reserve->nr++] = page;
-	}
-	return 0;
-}
-
-/*
- * The entry of @gpa at @level, with tables built from @reserve on the way; or,
- * where a leaf is in the way or the reserve is at its end (always, if NULL),
- * the entry where that is. *found is the level of what is returned. Under lock.
- */
-static u64 *entry_find(struct dune_ept *ept, u64 gpa, int level, int *found,
-		       struct dune_ept_reserve *reserve)
-{
-	u64 *table = ept->root;
-	int l;
-
-	for (l = EPT_ROOT_LEVEL; l > level; l--) {
-		u64 *entry = &table[ept_index(gpa, l)];
-		u64 value = *entry;
-
-		*found = l;
-		if (ept_entry_present(value)) {
-			if (value & EPT_ENTRY_LARGE)
-				return entry;
-			table = ept_entry_table(value);
-			continue;
-		}
-		if (!reserve || !reserve->nr)
-			return entry;
-		table = reserve->page[--reserve->nr];
-		ept->nr_pages++;
-		WRITE_ONCE(*entry, ept_entry_make_table(table));
-	}
-	*found = level;
-	return &table[ept_index(gpa, level)];
-}
 
 /* ---- Flushing ----------------------------------------------------------- */
 
@@ -136,40 +70,27 @@ void dune_ept_del_user(struct dune_ept *ept, struct dune_ept_user *user)
 
 /* ---- Emptying ----------------------------------------------------------- */
 
-/*
- * Walks the present leaves of [gpa, end) in one tile. With @zap clears them;
- * without, stops at the first. Returns whether there was one. Under lock.
- */
-static bool leaves_scan(struct dune_ept *ept, u64 gpa, u64 end, bool zap)
+/* Makes what was removed unreachable for all CPUs, then frees it. No lock. */
+static void removed_finish(struct dune_ept *ept,
+			   struct dune_ept_removed *removed)
 {
-	bool any = false;
-
-	while (gpa < end) {
-		int level;
-		u64 *entry = entry_find(ept, gpa, 1, &level, NULL);
-		u64 size = ept_level_size(level);
-
-		if (ept_entry_present(*entry)) {
-			any = true;
-			if (!zap)
-				break;
-			WRITE_ONCE(*entry, 0);
-			ept->nr_zapped++;
-		}
-		gpa = (gpa | (size - 1)) + 1;
+	if (removed->any)
+		dune_ept_flush(ept);
+	removed->any = false;
+	while (removed->tables) {
+		spin_lock(&ept->lock);
+		dune_ept_free_removed(&ept->tables, removed);
+		spin_unlock(&ept->lock);
 	}
-	return any;
 }
 
-static bool pieces_scan(struct dune_ept *ept, unsigned long start,
-			unsigned long end, bool zap)
+/* Takes out what the guest has of [start, end) of the process. Under lock. */
+static void pieces_remove(struct dune_ept *ept, unsigned long start,
+			  unsigned long end, struct dune_ept_removed *removed)
 {
 	unsigned long piece;
-	bool any = false;
 	void *tile;
 
-	if (start >= end)
-		return false;
 	xa_for_each_range(&ept->tiles.pieces, piece, tile,
 			  start >> DUNE_TILE_SHIFT,
 			  (end - 1) >> DUNE_TILE_SHIFT) {
@@ -178,11 +99,9 @@ static bool pieces_scan(struct dune_ept *ept, unsigned long start,
 		u64 from = max_t(u64, start, base) - base;
 		u64 to = min_t(u64, end - base, DUNE_TILE_SIZE);
 
-		any |= leaves_scan(ept, gpa + from, gpa + to, zap);
-		if (any && !zap)
-			break;
+		dune_ept_remove_range(&ept->tables, gpa + from, gpa + to,
+				      removed);
 	}
-	return any;
 }
 
 /**
@@ -196,23 +115,35 @@ static bool pieces_scan(struct dune_ept *ept, unsigned long start,
  */
 bool dune_ept_zap(struct dune_ept *ept, unsigned long start, unsigned long end)
 {
+	struct dune_ept_removed removed = {};
 	bool any;
 
+	if (start >= end)
+		return false;
 	spin_lock(&ept->lock);
-	any = pieces_scan(ept, start, end, true);
+	pieces_remove(ept, start, end, &removed);
 	spin_unlock(&ept->lock);
-	if (any)
-		dune_ept_flush(ept);
+	any = removed.any;
+	removed_finish(ept, &removed);
 	trace_dune_zap(start, end, any);
 	return any;
 }
 
-bool dune_ept_test(struct dune_ept *ept, unsigned long start, unsigned long end)
+/* Whether the guest has a translation of @hva. Does not sleep. */
+bool dune_ept_test(struct dune_ept *ept, unsigned long hva)
 {
+	void *tile = xa_load(&ept->tiles.pieces, hva >> DUNE_TILE_SHIFT);
+	int level;
 	bool any;
+	u64 gpa;
 
+	if (!tile)
+		return false;
+	gpa = ((u64)xa_to_value(tile) << DUNE_TILE_SHIFT) |
+	      (hva & (DUNE_TILE_SIZE - 1));
 	spin_lock(&ept->lock);
-	any = pieces_scan(ept, start, end, false);
+	any = ept_entry_present(
+		*dune_ept_find(&ept->tables, gpa, 1, &level, NULL));
 	spin_unlock(&ept->lock);
 	return any;
 }
@@ -241,38 +172,22 @@ void dune_ept_invalidate_end(struct dune_ept *ept)
 
 /* ---- Filling ------------------------------------------------------------ */
 
-/* Whether a leaf read at @seq may be stale by now. Under lock. */
-static bool leaf_outdated(struct dune_ept *ept, unsigned long seq, u64 hva)
+/* Whether what was read of [start, end) at @seq may be stale. Under lock. */
+static bool read_outdated(struct dune_ept *ept, unsigned long seq, u64 start,
+			  u64 end)
 {
 	return ept->invalidate_seq != seq ||
-	       (ept->invalidating && hva >= ept->invalidate_start &&
-		hva < ept->invalidate_end);
+	       (ept->invalidating && end > ept->invalidate_start &&
+		start < ept->invalidate_end);
 }
 
-/* What an installation replaced, for afterwards, without the lock. */
-struct replaced {
-	bool cached; /* CPUs may hold it in their TLB: flush */
-	u64 *table; /* unlinked: free after the flush */
-	int table_level;
-};
-
-/* Whether an entry is of a table that has a leaf anywhere below. Under lock. */
-static bool table_in_use(u64 entry, int level)
+/* Whether the entry before or after this one, in its table, maps nothing. */
+static bool empty_beside(const u64 *entry)
 {
-	const u64 *table;
-	int i;
+	unsigned long index = ((unsigned long)entry & ~PAGE_MASK) / sizeof(u64);
 
-	if (!ept_entry_present(entry) || ept_entry_leaf(entry, level))
-		return false;
-	table = ept_entry_table(entry);
-	for (i = 0; i < 512; i++) {
-		if (!ept_entry_present(table[i]))
-			continue;
-		if (ept_entry_leaf(table[i], level - 1) ||
-		    table_in_use(table[i], level - 1))
-			return true;
-	}
-	return false;
+	return (index > 0 && !ept_entry_present(entry[-1])) ||
+	       (index < PTRS_PER_PTE - 1 && !ept_entry_present(entry[1]));
 }
 
 /* The part of a leaf that a smaller one shows. */
@@ -287,18 +202,18 @@ static void leaf_shrink(struct host_leaf *leaf, int level, u64 hva)
  * Installs the fault's leaf at its own level, or at a smaller one if it must.
  * Returns 0, or how many tables the reserve lacks. Under lock.
  */
-static int leaf_install(struct dune_ept *ept, struct dune_ept_fault *fault,
-			struct replaced *replaced)
+static int leaf_install(struct dune_ept *ept, struct dune_ept_fault *fault)
 {
+	struct dune_ept_removed *removed = &fault->removed;
 	struct host_leaf *leaf = &fault->leaf;
 	u64 *entry, old, new;
 	int level;
 
 	for (;;) {
-		entry = entry_find(ept, fault->gpa, leaf->level, &level,
-				   &fault->reserve);
+		entry = dune_ept_find(&ept->tables, fault->gpa, leaf->level,
+				      &level, &fault->reserve);
 		if (likely(level == 1 || level > leaf->level ||
-			   !table_in_use(*entry, level)))
+			   !dune_ept_table_in_use(*entry, level)))
 			break;
 		/*
 		 * Code of the same huge page has entries of its own, for
@@ -308,42 +223,28 @@ static int leaf_install(struct dune_ept *ept, struct dune_ept_fault *fault,
 		leaf_shrink(leaf, level - 1, fault->hva);
 	}
 	if (unlikely(level > leaf->level)) {
-		if (!ept_entry_present(*entry))
-			return level - leaf->level;
 		/* A larger leaf is in the way: the host has split its own. */
-		WRITE_ONCE(*entry, 0);
-		replaced->cached = true;
+		if (ept_entry_present(*entry))
+			dune_ept_remove(&ept->tables, entry, level, removed);
 		return level - leaf->level;
 	}
 
+	fault->empty_beside = level == 1 && empty_beside(entry);
 	old = *entry;
 	new = ept_entry_make_leaf(leaf->pa, level, leaf->rwx, leaf->memory_type);
 	if (old == new)
 		return 0;
 	if (ept_entry_present(old)) {
-		if (!ept_entry_leaf(old, level)) {
-			replaced->table = ept_entry_table(old);
-			replaced->table_level = level - 1;
-		}
 		/* Only more rights for the same page need no flush. */
-		if ((old ^ new) & ~(u64)VMX_EPT_RWX_MASK ||
-		    (old & ~new & VMX_EPT_RWX_MASK))
-			replaced->cached = true;
+		if (!ept_entry_leaf(old, level))
+			dune_ept_remove(&ept->tables, entry, level, removed);
+		else if ((old ^ new) & ~(u64)VMX_EPT_RWX_MASK ||
+			 (old & ~new & VMX_EPT_RWX_MASK))
+			removed->any = true;
 	}
 	WRITE_ONCE(*entry, new);
-	ept->nr_mapped++;
+	ept->tables.nr_mapped++;
 	return 0;
-}
-
-static void replaced_finish(struct dune_ept *ept, struct replaced *replaced)
-{
-	if (replaced->cached)
-		dune_ept_flush(ept);
-	if (replaced->table) {
-		spin_lock(&ept->lock);
-		table_free(ept, replaced->table, replaced->table_level);
-		spin_unlock(&ept->lock);
-	}
 }
 
 /*
@@ -371,17 +272,15 @@ static void leaf_limit(struct host_leaf *leaf, u32 access, u64 hva)
 static int fault_try(struct dune_ept *ept, struct dune_ept_fault *fault)
 {
 	struct host_leaf *leaf = &fault->leaf;
-	struct replaced replaced;
 	unsigned long seq;
 	int err, missing;
-
-	fault->hva = dune_tile_hva(&ept->tiles, fault->gpa);
-	if (unlikely(fault->hva == DUNE_NO_HVA))
-		return -ENXIO;
 
 	seq = READ_ONCE(ept->invalidate_seq);
 	smp_rmb(); /* pairs with the lock around its change */
 
+	fault->hva = dune_tile_hva(&ept->tiles, fault->gpa);
+	if (unlikely(fault->hva == DUNE_NO_HVA))
+		return -ENXIO;
 	err = host_walk(ept->mm, fault->hva, leaf);
 	if (err)
 		return err;
@@ -390,20 +289,55 @@ static int fault_try(struct dune_ept *ept, struct dune_ept_fault *fault)
 	leaf_limit(leaf, fault->access, fault->hva);
 
 	spin_lock(&ept->lock);
-	if (unlikely(leaf_outdated(ept, seq, fault->hva) ||
-		     dune_tile_hva(&ept->tiles, fault->gpa) != fault->hva)) {
+	if (unlikely(read_outdated(ept, seq, fault->hva, fault->hva + 1))) {
 		spin_unlock(&ept->lock);
 		return -EAGAIN;
 	}
-	replaced = (struct replaced){};
-	missing = leaf_install(ept, fault, &replaced);
+	missing = leaf_install(ept, fault);
 	spin_unlock(&ept->lock);
 
-	if (unlikely(replaced.cached || replaced.table))
-		replaced_finish(ept, &replaced);
+	if (unlikely(fault->removed.any))
+		removed_finish(ept, &fault->removed);
 	if (unlikely(missing))
-		return reserve_fill(&fault->reserve, missing) ?: -EAGAIN;
+		return dune_ept_reserve_fill(&fault->reserve, missing) ?:
+		       -EAGAIN;
 	return 0;
+}
+
+/*
+ * Maps what else the host has in the window of the fault, each page with its
+ * own rights. Best effort: whatever is in the way, those pages fault for
+ * themselves.
+ */
+static void fault_around(struct dune_ept *ept, struct dune_ept_fault *fault)
+{
+	u64 gpa = fault->gpa & ~(HOST_WINDOW_BYTES - 1);
+	struct host_leaf leaves[HOST_WINDOW];
+	unsigned long seq;
+	int level, i;
+	u64 hva, *entry;
+
+	seq = READ_ONCE(ept->invalidate_seq);
+	smp_rmb(); /* as in fault_try() */
+	hva = dune_tile_hva(&ept->tiles, fault->gpa);
+	if (hva == DUNE_NO_HVA || !host_walk_window(ept->mm, hva, leaves))
+		return;
+	hva &= ~(HOST_WINDOW_BYTES - 1);
+
+	spin_lock(&ept->lock);
+	entry = dune_ept_find(&ept->tables, gpa, 1, &level, NULL);
+	if (level > 1 || read_outdated(ept, seq, hva, hva + HOST_WINDOW_BYTES))
+		goto unlock;
+	for (i = 0; i < HOST_WINDOW; i++) {
+		if (!leaves[i].level || ept_entry_present(entry[i]))
+			continue;
+		WRITE_ONCE(entry[i],
+			   ept_entry_make_leaf(leaves[i].pa, 1, leaves[i].rwx,
+					       leaves[i].memory_type));
+		ept->tables.nr_mapped++;
+	}
+unlock:
+	spin_unlock(&ept->lock);
 }
 
 /**
@@ -417,6 +351,7 @@ static int fault_try(struct dune_ept *ept, struct dune_ept_fault *fault)
  */
 int dune_ept_handle_fault(struct dune_ept *ept, struct dune_ept_fault *fault)
 {
+	bool touched = false;
 	int err;
 
 	for (;;) {
@@ -428,7 +363,10 @@ int dune_ept_handle_fault(struct dune_ept *ept, struct dune_ept_fault *fault)
 			err = host_touch(fault->hva, fault->access);
 			if (err)
 				break;
-		} else if (err != -EAGAIN) {
+			touched = true;
+		} else if (err == -EAGAIN) {
+			cond_resched();
+		} else {
 			break;
 		}
 		/* A mapping that never settles must not hold us for ever. */
@@ -436,18 +374,17 @@ int dune_ept_handle_fault(struct dune_ept *ept, struct dune_ept_fault *fault)
 			err = -EINTR;
 			break;
 		}
-		cond_resched();
 	}
+	/* Next to a page that was not there, the others seldom are. */
+	if (!err && !touched && fault->empty_beside)
+		fault_around(ept, fault);
 	trace_dune_ept_fault(fault->gpa, fault->hva, fault->access, err);
 	return err;
 }
 
 void dune_ept_exit_fault(struct dune_ept_fault *fault)
 {
-	struct dune_ept_reserve *reserve = &fault->reserve;
-
-	while (reserve->nr)
-		free_page((unsigned long)reserve->page[--reserve->nr]);
+	dune_ept_reserve_free(&fault->reserve);
 }
 
 /* ---- Tiles -------------------------------------------------------------- */
@@ -486,18 +423,18 @@ int dune_ept_clear_tile(struct dune_ept *ept, u32 tile)
 {
 	u64 gpa = (u64)tile << DUNE_TILE_SHIFT;
 	u64 hva = dune_tile_hva(&ept->tiles, gpa);
-	bool any;
+	struct dune_ept_removed removed = {};
 
 	if (hva == DUNE_NO_HVA)
 		return -ENOENT;
 	dune_tile_hide(&ept->tiles, tile);
 
-	/* A fault that found the tile before looks again under this lock. */
+	/* A fault that found the tile before is outdated from here on. */
 	spin_lock(&ept->lock);
-	any = leaves_scan(ept, gpa, gpa + DUNE_TILE_SIZE, true);
+	ept->invalidate_seq++;
+	dune_ept_remove_range(&ept->tables, gpa, gpa + DUNE_TILE_SIZE, &removed);
 	spin_unlock(&ept->lock);
-	if (any)
-		dune_ept_flush(ept);
+	removed_finish(ept, &removed);
 	dune_tile_forget(&ept->tiles, hva);
 	return 0;
 }
@@ -510,13 +447,12 @@ int dune_ept_init(struct dune_ept *ept, struct mm_struct *mm)
 
 	if (err)
 		return err;
-	ept->root = table_alloc();
-	if (!ept->root) {
+	err = dune_ept_tables_init(&ept->tables);
+	if (err) {
 		dune_tiles_exit(&ept->tiles);
-		return -ENOMEM;
+		return err;
 	}
-	ept->nr_pages = 1;
-	ept->eptp = __pa(ept->root) | VMX_EPTP_MT_WB | VMX_EPTP_PWL_4;
+	ept->eptp = __pa(ept->tables.root) | VMX_EPTP_MT_WB | VMX_EPTP_PWL_4;
 	ept->mm = mm;
 	spin_lock_init(&ept->lock);
 	atomic64_set(&ept->generation, 1);
@@ -527,6 +463,6 @@ int dune_ept_init(struct dune_ept *ept, struct mm_struct *mm)
 
 void dune_ept_exit(struct dune_ept *ept)
 {
-	table_free(ept, ept->root, EPT_ROOT_LEVEL);
+	dune_ept_tables_exit(&ept->tables);
 	dune_tiles_exit(&ept->tiles);
 }

@@ -12,6 +12,7 @@
 #include <linux/mm_types.h>
 #include <linux/spinlock.h>
 
+#include "ept_table.h"
 #include "host_walk.h"
 #include "tile.h"
 
@@ -27,7 +28,6 @@ struct dune_ept_user {
 
 struct dune_ept {
 	struct mm_struct *mm;
-	u64 *root;
 	u64 eptp;
 
 	struct dune_tiles tiles;
@@ -36,19 +36,13 @@ struct dune_ept {
 	unsigned long invalidate_seq;
 	unsigned int invalidating; /* notifier calls under way */
 	unsigned long invalidate_start, invalidate_end; /* their union */
-	u64 nr_mapped, nr_zapped, nr_pages;
+	struct dune_ept_tables tables;
 
 	atomic64_t generation; /* grows with each flush */
 
 	spinlock_t users_lock;
 	struct list_head users;
 	struct cpumask kick_mask; /* under users_lock */
-};
-
-/* Pages taken before ept->lock, since what is allocated there may sleep. */
-struct dune_ept_reserve {
-	u64 *page[3]; /* one for each level below the root */
-	int nr;
 };
 
 /* An access to make possible: in from the exit, hva out. One in each vcpu. */
@@ -59,7 +53,9 @@ struct dune_ept_fault {
 
 	/* ept.c's own: what the host's tables say, and pages for ours. */
 	struct host_leaf leaf;
+	bool empty_beside;
 	struct dune_ept_reserve reserve;
+	struct dune_ept_removed removed;
 };
 
 int dune_ept_init(struct dune_ept *ept, struct mm_struct *mm);
@@ -76,8 +72,7 @@ void dune_ept_invalidate_begin(struct dune_ept *ept, unsigned long start,
 			       unsigned long end);
 void dune_ept_invalidate_end(struct dune_ept *ept);
 bool dune_ept_zap(struct dune_ept *ept, unsigned long start, unsigned long end);
-bool dune_ept_test(struct dune_ept *ept, unsigned long start,
-		   unsigned long end);
+bool dune_ept_test(struct dune_ept *ept, unsigned long hva);
 
 void dune_ept_flush(struct dune_ept *ept);
 void dune_ept_add_user(struct dune_ept *ept, struct dune_ept_user *user);

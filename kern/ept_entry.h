@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What one EPT entry looks like, and nothing about who owns it. Used by ept.c,
- * and by host_walk.c for the levels, which both kinds of table share. (Intel SDM, "The Extended Page Table Mechanism (EPT)".)
+ * What one EPT entry looks like, and nothing about who owns it. Used by ept.c
+ * and ept_table.c, and by host_walk.c for the levels, which both kinds of table
+ * share. (Intel SDM, "The Extended Page Table Mechanism (EPT)".)
  */
 #ifndef DUNE_EPT_ENTRY_H
 #define DUNE_EPT_ENTRY_H

@@ -54,32 +54,46 @@ static u8 memory_type(u64 flags, int level)
 	return memory_type_of_pat[index];
 }
 
-/*
- * The tables in the hardware's own terms: the generic accessors check what
- * only a broken kernel would have, at four times the price. Rights are the
- * leaf's alone, since Linux restricts nothing higher up (what page-table
- * isolation adds there is not meant for user mode).
- */
-static int walk_irqs_off(struct mm_struct *mm, unsigned long hva,
-			 struct host_leaf *leaf)
+/* _PAGE_PRESENT alone: PROT_NONE and NUMA hints are not there. */
+static inline bool entry_usable(u64 entry)
 {
-	u64 *table = (u64 *)mm->pgd;
-	u64 entry;
-	int level;
+	return (entry & (_PAGE_PRESENT | _PAGE_USER)) ==
+	       (_PAGE_PRESENT | _PAGE_USER);
+}
 
-	for (level = pgtable_l5_enabled() ? 5 : 4;; level--) {
-		int shift = PAGE_SHIFT + 9 * (level - 1);
+/*
+ * The leaf entry for @hva, its value and its level; NULL if there is none. The
+ * tables in the hardware's own terms: the generic accessors check what only a
+ * broken kernel would have, at four times the price. Interrupts are off.
+ */
+static __always_inline const u64 *leaf_find(struct mm_struct *mm,
+					    unsigned long hva, u64 *value,
+					    int *level)
+{
+	const u64 *table = (u64 *)mm->pgd;
+	int l;
 
-		entry = READ_ONCE(table[(hva >> shift) & (PTRS_PER_PTE - 1)]);
-		/* _PAGE_PRESENT alone: PROT_NONE and NUMA hints are not there. */
-		if ((entry & (_PAGE_PRESENT | _PAGE_USER)) !=
-		    (_PAGE_PRESENT | _PAGE_USER))
-			return -EFAULT;
-		if (level == 1 || (entry & _PAGE_PSE))
-			break;
-		table = __va(entry & PTE_PFN_MASK);
+	for (l = pgtable_l5_enabled() ? 5 : 4;; l--) {
+		int shift = PAGE_SHIFT + 9 * (l - 1);
+		const u64 *entry = &table[(hva >> shift) & (PTRS_PER_PTE - 1)];
+
+		*value = READ_ONCE(*entry);
+		if (!entry_usable(*value))
+			return NULL;
+		if (l == 1 || (*value & _PAGE_PSE)) {
+			*level = l;
+			return entry;
+		}
+		table = __va(*value & PTE_PFN_MASK);
 	}
+}
 
+/*
+ * Rights are the leaf's alone, since Linux restricts nothing higher up (what
+ * page-table isolation adds there is not meant for user mode).
+ */
+static __always_inline void leaf_read(struct host_leaf *leaf, u64 entry, int level)
+{
 	leaf->level = level;
 	leaf->pa = entry & PTE_PFN_MASK & ~(ept_level_size(level) - 1);
 	leaf->memory_type = memory_type(entry, level);
@@ -89,7 +103,6 @@ static int walk_irqs_off(struct mm_struct *mm, unsigned long hva,
 		leaf->rwx |= VMX_EPT_WRITABLE_MASK;
 	if (!(entry & _PAGE_NX))
 		leaf->rwx |= VMX_EPT_EXECUTABLE_MASK;
-	return 0;
 }
 
 /**
@@ -104,12 +117,50 @@ static int walk_irqs_off(struct mm_struct *mm, unsigned long hva,
  */
 int host_walk(struct mm_struct *mm, unsigned long hva, struct host_leaf *leaf)
 {
-	int err;
+	u64 value;
+	int level, err = -EFAULT;
 
 	local_irq_disable();
-	err = walk_irqs_off(mm, hva, leaf);
+	if (leaf_find(mm, hva, &value, &level)) {
+		leaf_read(leaf, value, level);
+		err = 0;
+	}
 	local_irq_enable();
 	return err;
+}
+
+/**
+ * host_walk_window - read what is mapped in the window around an address
+ * @mm: whose tables
+ * @hva: a user address
+ * @leaves: filled in, page by page; level 0 where there is nothing, or nothing
+ *	    in use: reclaim would else take all neighbours of a page for used
+ *
+ * Context: as host_walk(). Return: false if no page of 4 KiB maps the address.
+ */
+bool host_walk_window(struct mm_struct *mm, unsigned long hva,
+		      struct host_leaf leaves[HOST_WINDOW])
+{
+	const u64 *entry;
+	bool found;
+	u64 value;
+	int level, i;
+
+	local_irq_disable();
+	entry = leaf_find(mm, hva, &value, &level);
+	found = entry && level == 1;
+	if (found) {
+		entry -= (hva >> PAGE_SHIFT) % HOST_WINDOW;
+		for (i = 0; i < HOST_WINDOW; i++) {
+			value = READ_ONCE(entry[i]);
+			if (entry_usable(value) && (value & _PAGE_ACCESSED))
+				leaf_read(&leaves[i], value, 1);
+			else
+				leaves[i].level = 0;
+		}
+	}
+	local_irq_enable();
+	return found;
 }
 
 static bool access_allowed(struct vm_area_struct *vma, u32 access)

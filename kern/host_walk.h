@@ -7,6 +7,7 @@
 #define DUNE_HOST_WALK_H
 
 #include <linux/types.h>
+#include <asm/page_types.h>
 
 struct mm_struct;
 
@@ -18,8 +19,14 @@ struct host_leaf {
 	u8 memory_type;
 };
 
+/* Pages that are looked at together where one asks for neighbours. */
+#define HOST_WINDOW 16
+#define HOST_WINDOW_BYTES ((u64)HOST_WINDOW << PAGE_SHIFT)
+
 void host_walk_init(void);
 int host_walk(struct mm_struct *mm, unsigned long hva, struct host_leaf *leaf);
+bool host_walk_window(struct mm_struct *mm, unsigned long hva,
+		      struct host_leaf leaves[HOST_WINDOW]);
 int host_touch(unsigned long hva, u32 access);
 
 #endif /* DUNE_HOST_WALK_H */

@@ -41,7 +41,7 @@ static compat_young_t clear_young(struct mmu_notifier *mn, struct mm_struct *mm,
 static compat_young_t test_young(struct mmu_notifier *mn, struct mm_struct *mm,
 				 unsigned long address)
 {
-	return dune_ept_test(ept_of(mn), address, address + PAGE_SIZE);
+	return dune_ept_test(ept_of(mn), address);
 }
 
 /* The address space ends; no thread of it can be in the guest any more. */

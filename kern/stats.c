@@ -88,9 +88,9 @@ void dune_counters_read_vm(struct dune_counters *to, struct dune_vm *vm)
 	derive(to);
 
 	spin_lock(&ept->lock);
-	to->stat[DUNE_STAT_EPT_MAPPED] = ept->nr_mapped;
-	to->stat[DUNE_STAT_EPT_ZAPPED] = ept->nr_zapped;
-	to->stat[DUNE_STAT_EPT_PAGES] = ept->nr_pages;
+	to->stat[DUNE_STAT_EPT_MAPPED] = ept->tables.nr_mapped;
+	to->stat[DUNE_STAT_EPT_ZAPPED] = ept->tables.nr_zapped;
+	to->stat[DUNE_STAT_EPT_PAGES] = ept->tables.nr_pages;
 	spin_unlock(&ept->lock);
 }
 

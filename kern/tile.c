@@ -10,35 +10,15 @@
 #include "tile.h"
 #include "vmx.h"
 
-#define TILES_PER_PAGE (PAGE_SIZE / sizeof(u32))
-
 static unsigned int nr_pages(void)
 {
-	return DIV_ROUND_UP(dune_vmx_caps.nr_tiles, TILES_PER_PAGE);
-}
-
-/* Where a gpa is in the process, or DUNE_NO_HVA. Any context. */
-u64 dune_tile_hva(const struct dune_tiles *tiles, u64 gpa)
-{
-	u32 tile = gpa >> DUNE_TILE_SHIFT;
-	u32 *page, piece;
-
-	if (unlikely(tile >= dune_vmx_caps.nr_tiles))
-		return DUNE_NO_HVA;
-	page = READ_ONCE(tiles->pages[tile / TILES_PER_PAGE]);
-	if (unlikely(!page))
-		return DUNE_NO_HVA;
-	piece = READ_ONCE(page[tile % TILES_PER_PAGE]);
-	if (unlikely(!piece))
-		return DUNE_NO_HVA;
-	return ((u64)(piece - 1) << DUNE_TILE_SHIFT) |
-	       (gpa & (DUNE_TILE_SIZE - 1));
+	return DIV_ROUND_UP(dune_vmx_caps.nr_tiles, DUNE_TILES_PER_PAGE);
 }
 
 /* The slot of a tile, its page made if need be. */
 static u32 *tile_slot(struct dune_tiles *tiles, u32 tile)
 {
-	u32 **page = &tiles->pages[tile / TILES_PER_PAGE];
+	u32 **page = &tiles->pages[tile / DUNE_TILES_PER_PAGE];
 
 	if (!*page) {
 		u32 *new = (u32 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
@@ -47,7 +27,7 @@ static u32 *tile_slot(struct dune_tiles *tiles, u32 tile)
 			return NULL;
 		smp_store_release(page, new); /* zeroed before it is seen */
 	}
-	return &(*page)[tile % TILES_PER_PAGE];
+	return &(*page)[tile % DUNE_TILES_PER_PAGE];
 }
 
 /**
