@@ -93,7 +93,7 @@ check-mutants: all kernel
 	@tests/mutants/check '$(MUTANT)'
 
 bench: all kernel
-	@tests/machine/run --output $(BUILD)/bench.json -- sh -c '$$DUNE_ROOT/tests/bench/bench $(ARGS)'
+	@tests/machine/run --mem 2048 --output $(BUILD)/bench.json -- sh -c '$$DUNE_ROOT/tests/bench/bench $(ARGS)'
 	@echo "The same as JSON: $(BUILD:$(CURDIR)/%=%)/bench.json"
 
 run: $(wares) kernel

@@ -40,7 +40,11 @@ struct bench_operation {
 	/* Counts so far; NULL where there are none. */
 	void (*count)(void *context, struct bench_counts *counts);
 	void *context;
+	/* Without repetitions, and not at all if bench_quick: it takes long. */
+	int once;
 };
+
+extern int bench_quick;
 
 /*
  * Appends (T(n) - T(0)) / n, the least T of several repetitions after one run
@@ -62,6 +66,13 @@ static inline uint64_t bench_tsc(void)
 /* Ends the child of this system; its remaining rows are missing. */
 noreturn void bench_fail(const char *what);
 
+/*
+ * How many operations are timed together: few enough that at least one
+ * repetition ends before the next timer interrupt.
+ */
+#define BENCH_CALLS 100
+#define BENCH_TOUCHES 64
+
 #define BENCH_PAGES	 512
 #define BENCH_PAGE_BYTES 4096
 
@@ -71,9 +82,18 @@ char *bench_pages(void);
 void bench_pages_drop(void *pages, unsigned long n);
 /* … and gives new, dirty memory to the process, for faults of the guest only. */
 void bench_pages_populate(void *pages, unsigned long n);
+/* The same for every second page only: faults whose neighbours are mapped. */
+void bench_pages_populate_odd(void *pages, unsigned long n);
 /* Touch n pages. */
 void bench_pages_write(void *pages, unsigned long n);
+void bench_pages_write_odd(void *pages, unsigned long n);
 void bench_pages_read(void *pages, unsigned long n);
+
+/* 1 GiB, to be touched in order, and n forks of a process that has that much in use. */
+#define BENCH_LARGE_PAGES (1ul << 18)
+char *bench_large(void);
+void bench_large_read(void *pages, unsigned long n);
+void bench_fork(void *pages, unsigned long n);
 
 void bench_linux(struct bench_table *table);
 void bench_signal(struct bench_table *table);

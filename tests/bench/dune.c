@@ -18,7 +18,7 @@
 
 enum { STACK_BYTES = 65536 };
 
-static char *pages;
+static char *pages, *large;
 static uint64_t *page_ptes[BENCH_PAGES];
 static uint64_t ring3_stack, ring3_return, ring3_syscalls;
 
@@ -150,23 +150,29 @@ void bench_dune(struct bench_table *table)
 		void (*prepare)(void *context, unsigned long n);
 		void (*run)(void *context, unsigned long n);
 	} rows[] = {
-		{ "hypercall_getpid", 1000, NULL, run_getpid },
-		{ "ring3_syscall_handled", 1000, NULL, run_ring3_syscalls },
-		{ "exception", 1000, NULL, run_exception },
-		{ "ring3_call", 1000, NULL, run_ring3_call },
-		{ "module_exit", 1000, NULL, run_cpuid },
-		{ "ept_fault", BENCH_PAGES, bench_pages_populate, bench_pages_write },
-		{ "first_touch_write", BENCH_PAGES, bench_pages_drop, bench_pages_write },
-		{ "first_touch_read", BENCH_PAGES, bench_pages_drop, bench_pages_read },
-		{ "appel1_page", BENCH_PAGES, NULL, run_appel1 }, /* last: it splits tables */
+		{ "hypercall_getpid", BENCH_CALLS, NULL, run_getpid },
+		{ "ring3_syscall_handled", BENCH_CALLS, NULL, run_ring3_syscalls },
+		{ "exception", BENCH_CALLS, NULL, run_exception },
+		{ "ring3_call", BENCH_CALLS, NULL, run_ring3_call },
+		{ "module_exit", BENCH_CALLS, NULL, run_cpuid },
+		{ "ept_fault_in_order", BENCH_TOUCHES, bench_pages_populate, bench_pages_write },
+		{ "first_touch_write", BENCH_TOUCHES, bench_pages_drop, bench_pages_write },
+		{ "first_touch_read", BENCH_TOUCHES, bench_pages_drop, bench_pages_read },
+		{ "ept_fault", BENCH_TOUCHES, bench_pages_populate_odd, bench_pages_write_odd },
+		{ "appel1_page", BENCH_TOUCHES, NULL, run_appel1 }, /* last: it splits tables */
 	};
 
 	pages = bench_pages();
+	large = bench_large();
 	check(dune_init(), "dune_init");
 	check(dune_enter(), "dune_enter");
 	check(dune_set_handler(3, on_breakpoint, 0), "dune_set_handler");
 	check(dune_set_syscall_handler(on_syscall, 0), "dune_set_syscall_handler");
 	prepare_ring3();
+	bench_measure(table, &(struct bench_operation){ "touch_1g_page", "dune", BENCH_LARGE_PAGES,
+							NULL, bench_pages_write, count, large, 1 });
+	bench_measure(table, &(struct bench_operation){ "fork_1g", "dune", 1, bench_large_read,
+							bench_fork, count, large, 1 });
 	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		if (rows[i].run == run_appel1) {
 			prepare_ptes();
@@ -174,6 +180,6 @@ void bench_dune(struct bench_table *table)
 		}
 		bench_measure(table, &(struct bench_operation){ rows[i].operation, "dune",
 								rows[i].n, rows[i].prepare,
-								rows[i].run, count, pages });
+								rows[i].run, count, pages, 0 });
 	}
 }

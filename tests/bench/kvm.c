@@ -18,14 +18,15 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
-enum { CODE_GPA = 0x1000, PAGES_GPA = 0x400000 };
+enum { CODE_GPA = 0x1000, PAGES_GPA = 0x400000, LARGE_GPA = 0x40000000 };
 
 struct machine {
 	int vm, vcpu, stats;
 	off_t exits_offset; /* of the count of exits in the statistics */
 	struct kvm_run *run;
-	char *pages;
-	const char *code; /* what this operation runs */
+	char *pages, *large;
+	const char *code; /* what this operation runs … */
+	uint64_t gpa; /* … and where */
 };
 
 static void set_memory(struct machine *machine, unsigned slot, uint64_t gpa, void *memory,
@@ -103,7 +104,7 @@ static void run_guest(void *context, unsigned long n)
 	struct kvm_regs regs = {
 		.rip = CODE_GPA + (machine->code - kvm_guest_code),
 		.rcx = n,
-		.rdi = PAGES_GPA,
+		.rdi = machine->gpa,
 		.rflags = 2,
 	};
 
@@ -125,6 +126,18 @@ static void prepare_drop(void *context, unsigned long n)
 static void prepare_populate(void *context, unsigned long n)
 {
 	bench_pages_populate(((struct machine *)context)->pages, n);
+}
+
+static void prepare_populate_odd(void *context, unsigned long n)
+{
+	bench_pages_populate_odd(((struct machine *)context)->pages, n);
+}
+
+/* The guest has all of it. */
+static void prepare_large_read(void *context, unsigned long n)
+{
+	if (n)
+		run_guest(context, BENCH_LARGE_PAGES);
 }
 
 static void create_machine(struct machine *machine)
@@ -155,6 +168,8 @@ static void create_machine(struct machine *machine)
 	set_memory(machine, 0, CODE_GPA, code, BENCH_PAGE_BYTES);
 	machine->pages = bench_pages();
 	set_memory(machine, 1, PAGES_GPA, machine->pages, BENCH_PAGES * BENCH_PAGE_BYTES);
+	machine->large = bench_large();
+	set_memory(machine, 2, LARGE_GPA, machine->large, BENCH_LARGE_PAGES * BENCH_PAGE_BYTES);
 	set_protected_mode(machine);
 	open_stats(machine);
 }
@@ -164,21 +179,34 @@ void bench_kvm(struct bench_table *table)
 	struct machine machine = { 0 };
 	const struct {
 		const char *operation, *code;
+		uint64_t gpa;
 		unsigned long n;
 		void (*prepare)(void *context, unsigned long n);
+		void (*run)(void *context, unsigned long n);
+		int once;
 	} rows[] = {
-		{ "hypercall_getpid", kvm_guest_out, 1000, NULL },
-		{ "module_exit", kvm_guest_vmcall, 1000, NULL },
-		{ "ept_fault", kvm_guest_write, BENCH_PAGES, prepare_populate },
-		{ "first_touch_write", kvm_guest_write, BENCH_PAGES, prepare_drop },
-		{ "first_touch_read", kvm_guest_read, BENCH_PAGES, prepare_drop },
+		{ "hypercall_getpid", kvm_guest_out, 0, BENCH_CALLS, NULL, run_guest, 0 },
+		{ "module_exit", kvm_guest_vmcall, 0, BENCH_CALLS, NULL, run_guest, 0 },
+		{ "ept_fault_in_order", kvm_guest_write, PAGES_GPA, BENCH_TOUCHES, prepare_populate,
+		  run_guest, 0 },
+		{ "first_touch_write", kvm_guest_write, PAGES_GPA, BENCH_TOUCHES, prepare_drop,
+		  run_guest, 0 },
+		{ "first_touch_read", kvm_guest_read, PAGES_GPA, BENCH_TOUCHES, prepare_drop,
+		  run_guest, 0 },
+		{ "ept_fault", kvm_guest_write_odd, PAGES_GPA, BENCH_TOUCHES,
+		  prepare_populate_odd, run_guest, 0 },
+		{ "touch_1g_page", kvm_guest_write, LARGE_GPA, BENCH_LARGE_PAGES, NULL, run_guest,
+		  1 },
+		{ "fork_1g", kvm_guest_read, LARGE_GPA, 1, prepare_large_read, bench_fork, 1 },
 	};
 
 	create_machine(&machine);
 	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		machine.code = rows[i].code;
+		machine.gpa = rows[i].gpa;
 		bench_measure(table, &(struct bench_operation){ rows[i].operation, "kvm", rows[i].n,
-								rows[i].prepare, run_guest,
-								count_exits, &machine });
+								rows[i].prepare, rows[i].run,
+								count_exits, &machine,
+								rows[i].once });
 	}
 }

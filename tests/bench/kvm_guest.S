@@ -36,6 +36,14 @@ kvm_guest_write:
 	loop	1b
 	jmp	done
 
+	.globl kvm_guest_write_odd
+kvm_guest_write_odd:
+	jecxz	done
+1:	movb	$1, 4096(%edi)
+	add	$8192, %edi
+	loop	1b
+	jmp	done
+
 	.globl kvm_guest_read
 kvm_guest_read:
 	jecxz	done

@@ -8,7 +8,8 @@
 
 #ifndef __ASSEMBLER__
 extern const char kvm_guest_code[], kvm_guest_code_end[];
-extern const char kvm_guest_out[], kvm_guest_vmcall[], kvm_guest_write[], kvm_guest_read[];
+extern const char kvm_guest_out[], kvm_guest_vmcall[];
+extern const char kvm_guest_write[], kvm_guest_write_odd[], kvm_guest_read[];
 #endif
 
 #endif

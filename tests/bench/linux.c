@@ -47,7 +47,7 @@ static void measure_round_trip(struct bench_table *table)
 	bench_measure(table, &(struct bench_operation){
 				     .operation = "ring3_call",
 				     .system = "linux",
-				     .n = 1000,
+				     .n = BENCH_CALLS,
 				     .run = run_round_trip,
 				     .context = &(struct peer){ there[1], back[0] },
 			     });
@@ -56,15 +56,20 @@ static void measure_round_trip(struct bench_table *table)
 
 void bench_linux(struct bench_table *table)
 {
-	void *pages = bench_pages();
+	void *pages = bench_pages(), *large = bench_large();
 
-	bench_measure(table, &(struct bench_operation){ "hypercall_getpid", "linux", 10000, NULL,
-							run_getpid, 0, 0 });
+	bench_measure(table, &(struct bench_operation){ "hypercall_getpid", "linux", BENCH_CALLS, NULL,
+							run_getpid, 0, 0, 0 });
 	bench_measure(table,
-		      &(struct bench_operation){ "first_touch_write", "linux", BENCH_PAGES,
-						 bench_pages_drop, bench_pages_write, 0, pages });
+		      &(struct bench_operation){ "first_touch_write", "linux", BENCH_TOUCHES,
+						 bench_pages_drop, bench_pages_write, 0, pages, 0 });
 	bench_measure(table,
-		      &(struct bench_operation){ "first_touch_read", "linux", BENCH_PAGES,
-						 bench_pages_drop, bench_pages_read, 0, pages });
+		      &(struct bench_operation){ "first_touch_read", "linux", BENCH_TOUCHES,
+						 bench_pages_drop, bench_pages_read, 0, pages, 0 });
+	bench_measure(table,
+		      &(struct bench_operation){ "touch_1g_page", "linux", BENCH_LARGE_PAGES, NULL,
+						 bench_pages_write, 0, large, 1 });
+	bench_measure(table, &(struct bench_operation){ "fork_1g", "linux", 1, bench_large_read,
+							bench_fork, 0, large, 1 });
 	measure_round_trip(table);
 }

@@ -12,12 +12,15 @@
 #include <errno.h>
 #include <unistd.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 
 enum { REPETITIONS = 7 };
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
 #endif
+
+int bench_quick;
 
 struct sample {
 	uint64_t time;
@@ -53,7 +56,7 @@ static struct sample sample_least(const struct bench_operation *operation, unsig
 	struct sample least, sample;
 
 	sample_once(operation, n, &least);
-	for (int i = 0; i < REPETITIONS; i++) {
+	for (int i = 0; i < REPETITIONS && !operation->once; i++) {
 		sample_once(operation, n, &sample);
 		if (!i || sample.time < least.time)
 			least = sample;
@@ -63,12 +66,16 @@ static struct sample sample_least(const struct bench_operation *operation, unsig
 
 void bench_measure(struct bench_table *table, const struct bench_operation *operation)
 {
-	struct sample full = sample_least(operation, operation->n);
-	struct sample empty = sample_least(operation, 0);
-	struct bench_counts counts = counts_minus(full.counts, empty.counts);
-	double n = operation->n;
 	struct bench_row *row = &table->rows[table->nr_rows];
+	struct sample full, empty;
+	struct bench_counts counts;
+	double n = operation->n;
 
+	if (operation->once && bench_quick)
+		return;
+	full = sample_least(operation, operation->n);
+	empty = sample_least(operation, 0);
+	counts = counts_minus(full.counts, empty.counts);
 	row->operation = operation->operation;
 	row->system = operation->system;
 	row->instructions = ((double)full.time - (double)empty.time) / n;
@@ -106,10 +113,11 @@ void bench_fail(const char *what)
 	_exit(1);
 }
 
-char *bench_pages(void)
+static char *map_pages(unsigned long n)
 {
-	size_t bytes = BENCH_PAGES * BENCH_PAGE_BYTES;
-	char *pages = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	size_t bytes = n * BENCH_PAGE_BYTES;
+	char *pages = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (pages == MAP_FAILED)
 		bench_fail("mmap");
@@ -117,18 +125,42 @@ char *bench_pages(void)
 	return pages;
 }
 
+static void drop(char *pages, unsigned long n)
+{
+	if (madvise(pages, n * BENCH_PAGE_BYTES, MADV_DONTNEED))
+		bench_fail("madvise");
+}
+
+static void populate(char *pages, unsigned long n)
+{
+	drop(pages, n);
+	if (madvise(pages, n * BENCH_PAGE_BYTES, MADV_POPULATE_WRITE))
+		bench_fail("madvise(MADV_POPULATE_WRITE)");
+}
+
+char *bench_pages(void)
+{
+	return map_pages(BENCH_PAGES);
+}
+
 void bench_pages_drop(void *pages, unsigned long n)
 {
 	(void)n;
-	if (madvise(pages, BENCH_PAGES * BENCH_PAGE_BYTES, MADV_DONTNEED))
-		bench_fail("madvise");
+	drop(pages, BENCH_PAGES);
 }
 
 void bench_pages_populate(void *pages, unsigned long n)
 {
-	bench_pages_drop(pages, n);
-	if (madvise(pages, BENCH_PAGES * BENCH_PAGE_BYTES, MADV_POPULATE_WRITE))
-		bench_fail("madvise(MADV_POPULATE_WRITE)");
+	(void)n;
+	populate(pages, BENCH_PAGES);
+}
+
+void bench_pages_populate_odd(void *pages, unsigned long n)
+{
+	(void)n;
+	bench_pages_read(pages, BENCH_PAGES); /* whoever prepares may be the guest */
+	for (unsigned long i = 1; i < BENCH_PAGES; i += 2)
+		populate((char *)pages + i * BENCH_PAGE_BYTES, 1);
 }
 
 void bench_pages_write(void *pages, unsigned long n)
@@ -137,8 +169,38 @@ void bench_pages_write(void *pages, unsigned long n)
 		((volatile char *)pages)[i * BENCH_PAGE_BYTES] = 1;
 }
 
+void bench_pages_write_odd(void *pages, unsigned long n)
+{
+	for (unsigned long i = 0; i < n; i++)
+		((volatile char *)pages)[(2 * i + 1) * BENCH_PAGE_BYTES] = 1;
+}
+
 void bench_pages_read(void *pages, unsigned long n)
 {
 	for (unsigned long i = 0; i < n; i++)
 		(void)((volatile char *)pages)[i * BENCH_PAGE_BYTES];
+}
+
+char *bench_large(void)
+{
+	return map_pages(BENCH_LARGE_PAGES);
+}
+
+void bench_large_read(void *pages, unsigned long n)
+{
+	if (n)
+		bench_pages_read(pages, BENCH_LARGE_PAGES);
+}
+
+void bench_fork(void *pages, unsigned long n)
+{
+	(void)pages;
+	while (n--) {
+		pid_t child = fork();
+
+		if (!child)
+			_exit(0);
+		if (child < 0 || waitpid(child, NULL, 0) != child)
+			bench_fail("fork");
+	}
 }

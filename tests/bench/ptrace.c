@@ -64,8 +64,8 @@ void bench_ptrace(struct bench_table *table)
 	if (ptrace(PTRACE_SETOPTIONS, tracee.pid, 0, PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL))
 		bench_fail("PTRACE_SETOPTIONS");
 	bench_measure(table, &(struct bench_operation){ "hypercall_getpid", "ptrace", 500, NULL,
-							run_traced, 0, &tracee });
+							run_traced, 0, &tracee, 0 });
 	bench_measure(table, &(struct bench_operation){ "ring3_syscall_handled", "ptrace", 500,
-							NULL, run_traced, 0, &tracee });
+							NULL, run_traced, 0, &tracee, 0 });
 	kill(tracee.pid, SIGKILL);
 }

@@ -105,12 +105,12 @@ void bench_signal(struct bench_table *table)
 	set_handler(SIGSYS, on_sys);
 	bench_pages_populate(pages, 0);
 	isolate_pages(pages);
-	bench_measure(table, &(struct bench_operation){ "exception", "signal", 1000, NULL,
-							run_exception, 0, 0 });
-	bench_measure(table, &(struct bench_operation){ "appel1_page", "signal", 1000, NULL,
-							run_appel1, 0, pages });
+	bench_measure(table, &(struct bench_operation){ "exception", "signal", BENCH_CALLS, NULL,
+							run_exception, 0, 0, 0 });
+	bench_measure(table, &(struct bench_operation){ "appel1_page", "signal", BENCH_CALLS, NULL,
+							run_appel1, 0, pages, 0 });
 	if (prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON, 0, 0, &dispatch))
 		bench_fail("syscall user dispatch");
-	bench_measure(table, &(struct bench_operation){ "ring3_syscall_handled", "signal", 1000,
-							NULL, run_dispatched, 0, 0 });
+	bench_measure(table, &(struct bench_operation){ "ring3_syscall_handled", "signal", BENCH_CALLS,
+							NULL, run_dispatched, 0, 0, 0 });
 }
