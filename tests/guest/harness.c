@@ -38,6 +38,15 @@ void harness_init(void)
 	cmocka_set_test_filter(getenv("TEST_FILTER")); /* one test of the program, by its name */
 }
 
+/* The runner says how many times slower than usual the machine is. */
+static unsigned patience(void)
+{
+	const char *factor = getenv("DUNE_TEST_PATIENCE");
+	int value = factor ? atoi(factor) : 1;
+
+	return value > 1 ? value : 1;
+}
+
 /* cmocka catches some signals in the parent: the child dies of them. */
 static _Noreturn void run_child(const struct harness_case *test)
 {
@@ -80,7 +89,7 @@ void harness_run_case(void **state)
 	setpgid(running, running);
 	close(pipe_fds[1]);
 
-	alarm(test->seconds);
+	alarm(test->seconds * patience());
 	while (waitpid(running, &status, 0) < 0 && errno == EINTR)
 		;
 	alarm(0);
@@ -96,7 +105,7 @@ void harness_run_case(void **state)
 	int failed = has_failure(report);
 	print_report(report);
 	if (timed_out)
-		fail_msg("not done after %u seconds", test->seconds);
+		fail_msg("not done after %u seconds", test->seconds * patience());
 	if (WIFSIGNALED(status))
 		fail_msg("died of signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
 	if (failed)
