@@ -142,16 +142,15 @@ bool file_write(const char *path, const char *format, ...)
 
 long file_number(const char *path, const char *word)
 {
-	char text[8192], *at = text;
+	char text[16384], *at = text;
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t length;
+	ssize_t length = 0, bytes;
 
 	if (fd < 0)
 		return -1;
-	length = read(fd, text, sizeof(text) - 1);
+	while ((bytes = read(fd, text + length, sizeof(text) - 1 - length)) > 0)
+		length += bytes;
 	close(fd);
-	if (length <= 0)
-		return -1;
 	text[length] = 0;
 	while (word && at && (strncmp(at, word, strlen(word)) || at[strlen(word)] > ' ')) {
 		at = strchr(at, '\n');
