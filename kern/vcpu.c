@@ -8,6 +8,7 @@
 #include <linux/fs.h>
 #include <linux/idr.h>
 #include <linux/mm.h>
+#include <linux/moduleparam.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
@@ -24,7 +25,11 @@
  */
 static DEFINE_IDA(vpids);
 #define VPID_FIRST 0x8000
-#define VPID_LAST 0xffff
+#define NR_VPIDS 0x8000U
+
+static unsigned int nr_vpids = NR_VPIDS;
+module_param(nr_vpids, uint, 0444);
+MODULE_PARM_DESC(nr_vpids, "vcpus that get a VPID, at most 32768; all others flush the TLB at each entry and exit");
 
 static void vcpu_destroy(struct dune_vcpu *vcpu)
 {
@@ -141,9 +146,10 @@ static void take_vpid(struct dune_vcpu *vcpu)
 {
 	int vpid;
 
-	if (!dune_vmx_caps.vpid)
+	if (!dune_vmx_caps.vpid || !nr_vpids)
 		return;
-	vpid = ida_alloc_range(&vpids, VPID_FIRST, VPID_LAST,
+	vpid = ida_alloc_range(&vpids, VPID_FIRST,
+			       VPID_FIRST + min(nr_vpids, NR_VPIDS) - 1,
 			       GFP_KERNEL_ACCOUNT);
 	if (vpid > 0)
 		vcpu->vpid = vpid;
