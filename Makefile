@@ -5,10 +5,12 @@
 # Each part has a Makefile of its own, which is given absolute paths and builds into $(BUILD):
 #
 #   make -C kern     BUILD=  KDIR=    ->  $(BUILD)/kern/dune.ko
+#   make -C kern/tools BUILD=         ->  $(BUILD)/tools/dune-stat
 #   make -C libdune  BUILD=           ->  $(BUILD)/libdune/libdune.so*, libdune.a
 #   make -C sandbox  BUILD=           ->  $(BUILD)/sandbox/dune-sandbox
 #   make -C samples  BUILD=           ->  $(BUILD)/samples/*
 #   make -C tests    BUILD=           ->  $(BUILD)/tests/{unit,guest,sandbox,attack,bench}/*
+#   make -C tests/break BUILD= KDIR=  ->  $(BUILD)/break/dune_break.ko
 #
 # CFLAGS, CC and AR arrive through the environment; a part adds its own flags to them. libdune is
 # ready before sandbox, samples and tests start. Everything that runs Dune goes through
@@ -48,24 +50,26 @@ MAKEFLAGS += --no-print-directory
 # V=1 shows the commands of the build.
 silent := $(if $(V),,-s)
 
-parts := $(patsubst %/Makefile,%,$(wildcard $(addsuffix /Makefile,kern libdune sandbox samples tests)))
-user  := $(filter-out kern libdune,$(parts))
+parts := $(patsubst %/Makefile,%,$(wildcard $(addsuffix /Makefile,kern kern/tools libdune sandbox samples tests tests/break)))
+# Those that are built against a kernel.
+kmods := $(filter kern tests/break,$(parts))
+user  := $(filter-out $(kmods) kern/tools libdune,$(parts))
 # What is used, without what tests it.
-wares := $(filter-out tests,$(parts))
+wares := $(filter-out tests tests/break,$(parts))
 
 .PHONY: all help demo check check-kernels check-variants check-debug check-mutants lint bench run shell clean distclean format install-deps kernel $(parts)
 .DEFAULT_GOAL := all
 
 all: $(parts)
 
-$(filter-out kern,$(parts)): | install-deps
+$(filter-out $(kmods),$(parts)): | install-deps
 	@$(MAKE) $(silent) -C $@ BUILD=$(BUILD)
 
 # Modules for a kernel of a later Debian are built with that Debian's compiler.
-kern: | install-deps
+$(kmods): | install-deps
 	@$(if $(filter native,$(MACHINE)),,tests/machine/build-in $(KERNEL)) $(MAKE) $(silent) -C $@ BUILD=$(BUILD) KDIR=$(KDIR)
 
-$(if $(filter kern,$(parts)),kern: | kernel)
+$(if $(kmods),$(kmods): | kernel)
 $(if $(filter libdune,$(parts)),$(user): libdune)
 
 install-deps:

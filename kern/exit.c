@@ -220,9 +220,10 @@ static int entry_failed(struct dune_vcpu *vcpu, u16 reason)
 	if (vmx_vmclear(vcpu->vmcs.pa) || vmx_vmptrld(vcpu->vmcs.pa))
 		return -EIO;
 	vcpu->vmcs.launched = false;
-	return DUNE_EXIT_FAIL_ENTRY;
+	return ACTION_FAIL_ENTRY;
 }
 
+/* The run page is for the caller; what the log says comes from the VMCS. */
 static int report_strange(struct dune_vcpu *vcpu, u32 reason)
 {
 	struct dune_run *run = vcpu->run;
@@ -233,12 +234,13 @@ static int report_strange(struct dune_vcpu *vcpu, u32 reason)
 	run->qualification = vmcs_read_natural(EXIT_QUALIFICATION);
 	run->rip = vmcs_read_natural(GUEST_RIP);
 	run->entry_error = 0;
+	vcpu->entry_error = 0;
 	if (reason & VMX_EXIT_REASONS_FAILED_VMENTRY) {
 		vcpu->counters.stat[DUNE_STAT_FAILED_ENTRIES]++;
 		return entry_failed(vcpu, reason);
 	}
 	vcpu->counters.stat[DUNE_STAT_EXIT_OTHER]++;
-	return DUNE_EXIT_UNKNOWN;
+	return ACTION_UNKNOWN;
 }
 
 /* ---- Instructions -------------------------------------------------------- */

@@ -15,6 +15,8 @@ enum dune_action {
 	ACTION_INTERRUPT, /* let Linux take the interrupt, then enter again */
 	ACTION_FAULT, /* dune_exit_fault(), with interrupts on */
 	ACTION_YIELD, /* let others run, then enter again */
+	ACTION_FAIL_ENTRY, /* dune_dump_guest(), then DUNE_EXIT_FAIL_ENTRY */
+	ACTION_UNKNOWN, /* dune_dump_guest(), then DUNE_EXIT_UNKNOWN */
 };
 
 int dune_exit_handle(struct dune_vcpu *vcpu);

@@ -15,6 +15,7 @@
 #include "compat.h"
 #include "cpu_insn.h"
 #include "debug.h"
+#include "dump.h"
 #include "event.h"
 #include "exit.h"
 #include "fpu.h"
@@ -279,11 +280,12 @@ static int entry_refused(struct dune_vcpu *vcpu)
 	struct dune_run *run = vcpu->run;
 
 	vcpu->counters.stat[DUNE_STAT_FAILED_ENTRIES]++;
+	vcpu->entry_error = vmcs_read32(VM_INSTRUCTION_ERROR);
 	run->hardware_reason = 0;
-	run->entry_error = vmcs_read32(VM_INSTRUCTION_ERROR);
+	run->entry_error = vcpu->entry_error;
 	run->rip = vmcs_read_natural(GUEST_RIP);
 	run->qualification = 0;
-	return DUNE_EXIT_FAIL_ENTRY;
+	return ACTION_FAIL_ENTRY;
 }
 
 /* Interrupts off. Whether to go back to user mode for what the flags say. */
@@ -401,10 +403,17 @@ int dune_vcpu_run(struct dune_vcpu *vcpu)
 			action = dune_exit_fault(vcpu);
 		if (likely(action >= 0))
 			break;
-		if (action == ACTION_YIELD)
+		if (action == ACTION_YIELD) {
 			yield();
-		else if (action != ACTION_INTERRUPT)
+		} else if (action == ACTION_FAIL_ENTRY ||
+			   action == ACTION_UNKNOWN) {
+			action = dune_dump_guest(vcpu, action);
+			if (action < 0)
+				goto out;
+			break;
+		} else if (action != ACTION_INTERRUPT) {
 			goto out;
+		}
 	}
 	vcpu->run->exit_reason = action;
 	vcpu->counters.stat[DUNE_STAT_RETURNS]++;

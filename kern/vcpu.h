@@ -67,6 +67,7 @@ struct dune_vcpu {
 	u64 fault_gva;
 	u64 fault_qualification;
 	bool fault_user;
+	u32 entry_error; /* VM-instruction error of the last refused entry, or 0 */
 
 	struct dune_counters counters;
 };

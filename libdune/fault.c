@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include "dune.h"
+#include "dune_exit_reason.h"
 #include "context.h"
 #include "cpu.h"
 #include "frame.h"
@@ -197,16 +198,17 @@ static void report_page_fault(struct dune_frame *frame, uint64_t address)
 		if (can_access(address, write))
 			return;
 		if (is_deadly(SIGSEGV))
-			explain(frame, address, mapped ? ": the mapping does not allow it" :
-							 ": nothing is mapped there");
+			explain(frame, address,
+				mapped ? ": the mapping does not allow it"
+				       : ": nothing is mapped there");
 		dune_fault_touch(address, write);
 		return;
 	}
 	if (is_deadly(SIGSEGV))
 		explain(frame, address,
-			!mapped ? ": nothing is mapped there" :
-			host	? ": not executable" :
-				  ": the guest's page table does not allow it");
+			!mapped ? ": nothing is mapped there"
+			: host	? ": not executable"
+				: ": the guest's page table does not allow it");
 	raise_fault(SIGSEGV, mapped ? SEGV_ACCERR : SEGV_MAPERR, address);
 }
 
@@ -268,17 +270,40 @@ long dune_fault_report(long frame_at, long address, long unused)
 	return 0;
 }
 
-static _Noreturn void end_at_exit(struct cpu *cpu, const char *why)
+DUNE_EXIT_REASON_TABLE(exit_reasons);
+DUNE_VM_INSTRUCTION_ERROR_TABLE(instruction_errors);
+
+/* What the CPU said when it would not go on. */
+static void put_hardware_reason(struct line *line, volatile struct dune_run *run)
 {
-	volatile struct dune_run *run = cpu->run;
+	uint32_t reason = run->hardware_reason, error = run->entry_error;
+	const char *name;
+
+	put(line, "; ");
+	if (error) {
+		name = dune_name_find(instruction_errors,
+				      sizeof(instruction_errors) / sizeof(instruction_errors[0]),
+				      error);
+		put(line, name ? name : "unknown");
+		put_hex(line, " (VM-instruction error ", error);
+		put(line, ")");
+		return;
+	}
+	name = dune_name_find(exit_reasons, sizeof(exit_reasons) / sizeof(exit_reasons[0]), reason);
+	put(line, name ? name : "unknown");
+	put_hex(line, " (hardware reason ", reason);
+	put_hex(line, "), qualification ", run->qualification);
+}
+
+static _Noreturn void end_at_exit(struct cpu *cpu, long reason, const char *why)
+{
 	struct dune_state state = { .groups = DUNE_STATE_ALL };
 	struct line line;
 
 	line_begin(&line);
 	put(&line, why);
-	put_hex(&line, "; hardware reason ", run->hardware_reason);
-	put_hex(&line, ", qualification ", run->qualification);
-	put_hex(&line, ", entry error ", run->entry_error);
+	if (reason == DUNE_EXIT_FAIL_ENTRY || reason == DUNE_EXIT_UNKNOWN)
+		put_hardware_reason(&line, cpu->run);
 	if (!dune_backend_get_state(cpu->vcpu_fd, &state)) {
 		put_hex(&line, ", rip ", state.rip);
 		put_hex(&line, ", rsp ", state.gpr[DUNE_RSP]);
@@ -297,11 +322,11 @@ _Noreturn void dune_fault_exit(struct cpu *cpu, long reason)
 
 	switch (reason) {
 	case DUNE_EXIT_SHUTDOWN:
-		end_at_exit(cpu, "triple fault in the guest");
+		end_at_exit(cpu, reason, "triple fault in the guest");
 	case DUNE_EXIT_FAIL_ENTRY:
-		end_at_exit(cpu, "the CPU refuses the guest's state");
+		end_at_exit(cpu, reason, "the CPU refuses the guest's state");
 	case DUNE_EXIT_UNKNOWN:
-		end_at_exit(cpu, "unknown exit");
+		end_at_exit(cpu, reason, "an exit that the module does not know");
 	}
 	line_begin(&line);
 	put(&line, "/dev/dune cannot run this thread: error ");
@@ -339,13 +364,14 @@ void dune_fault_memory(struct cpu *cpu)
 	uint32_t error = PF_HOST;
 
 	if (access & DUNE_ACCESS_NO_TILE)
-		end_at_exit(cpu, "a page-table entry points outside the tiles");
+		end_at_exit(cpu, DUNE_EXIT_MEMORY, "a page-table entry points outside the tiles");
 	if (access & DUNE_ACCESS_WALK)
-		end_at_exit(cpu, "a page table cannot be reached");
+		end_at_exit(cpu, DUNE_EXIT_MEMORY, "a page table cannot be reached");
 	if (run->memory_gva - (uint64_t)cpu < CPU_BYTES)
-		end_at_exit(cpu, "trap stack overflow");
+		end_at_exit(cpu, DUNE_EXIT_MEMORY, "trap stack overflow");
 	if (is_stuck(cpu))
-		end_at_exit(cpu, "the module cannot show a page that the process has");
+		end_at_exit(cpu, DUNE_EXIT_MEMORY,
+			    "the module cannot show a page that the process has");
 	if (access & DUNE_ACCESS_WRITE)
 		error |= PF_WRITE;
 	if (access & DUNE_ACCESS_USER)

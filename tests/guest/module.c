@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Kernel modules, by the system calls themselves. dune.ko is looked for in
- * $DUNE_MODULE, $DUNE_ROOT/dune.ko and /dune/dune.ko.
+ * $DUNE_MODULE, $DUNE_ROOT and /dune, others in the last two.
  */
 #define _GNU_SOURCE
 #include "module.h"
@@ -59,28 +59,34 @@ int module_unload(const char *name)
 	return syscall(SYS_delete_module, name, O_NONBLOCK) ? -errno : 0;
 }
 
-static int open_dune(void)
+int module_open(const char *name)
 {
 	char path[512];
 
-	if (getenv("DUNE_MODULE"))
-		return open(getenv("DUNE_MODULE"), O_RDONLY);
-	snprintf(path, sizeof(path), "%s/dune.ko", getenv("DUNE_ROOT") ?: "/dune");
-	return open(path, O_RDONLY);
+	if (!strcmp(name, "dune") && getenv("DUNE_MODULE"))
+		return open(getenv("DUNE_MODULE"), O_RDONLY | O_CLOEXEC);
+	snprintf(path, sizeof(path), "%s/%s.ko", getenv("DUNE_ROOT") ?: "/dune", name);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+int module_load(const char *name, const char *with)
+{
+	int fd = module_open(name), result = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (syscall(SYS_finit_module, fd, with, 0))
+		result = -errno;
+	close(fd);
+	return result;
 }
 
 int module_load_dune_with(const char *more)
 {
-	int fd = open_dune(), result = 0;
 	char all[sizeof(parameters) + 64];
 
-	if (fd < 0)
-		return -errno;
 	snprintf(all, sizeof(all), "%s %s", parameters, more);
-	if (syscall(SYS_finit_module, fd, all, 0))
-		result = -errno;
-	close(fd);
-	return result;
+	return module_load("dune", all);
 }
 
 int module_load_dune(void)

@@ -8,6 +8,10 @@
 bool module_is_loaded(const char *name);
 /* 0 or -errno. */
 int module_unload(const char *name);
+/* Opens one of our own modules, by its name without .ko: -1 with errno. */
+int module_open(const char *name);
+/* Loads one of them: 0 or -errno. */
+int module_load(const char *name, const char *parameters);
 /* dune.ko, with the parameters it had when it was first asked for. */
 int module_load_dune(void);
 /* … and with these, too, which override them. */
