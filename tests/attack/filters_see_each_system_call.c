@@ -130,7 +130,7 @@ static void calls_on_registers_take_no_nonsense(void)
 		{ SYS_read, 0, 0xffff888000000000 },
 		{ SYS_set_tid_address + 100000, 0, 0 },
 		{ -1, 0, 0 },
-		{ 1l << 62, 0, 0 },
+		{ 0x7fffffff, 0, 0 },
 	};
 
 	enter_dune();
