@@ -94,4 +94,6 @@ static void __exit dune_exit(void)
 module_init(dune_init);
 module_exit(dune_exit);
 MODULE_LICENSE("GPL");
+MODULE_AUTHOR("the Dune authors");
+MODULE_VERSION("0.1");
 MODULE_DESCRIPTION("Dune: privileged CPU features for ordinary processes");
