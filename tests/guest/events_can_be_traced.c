@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The tracepoints dune:* tell what happens, by tracefs, in the kernel's own words.
+ * Nothing is recorded while they are off.
+ */
+#define _GNU_SOURCE
+#include "raw.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#define TRACING	 "/sys/kernel/tracing"
+#define INSTANCE TRACING "/instances/dune-test"
+
+static char trace[262144];
+
+static void write_file(const char *path, const char *text)
+{
+	int fd = CHECK_OK(open(path, O_WRONLY | O_TRUNC | O_CLOEXEC));
+
+	CHECK_EQ(CHECK_OK(write(fd, text, strlen(text))), strlen(text));
+	CHECK_OK(close(fd));
+}
+
+static void read_into_trace(int fd)
+{
+	size_t length = 0;
+	ssize_t bytes;
+
+	while ((bytes = CHECK_OK(read(fd, trace + length, sizeof(trace) - 1 - length))) > 0)
+		length += bytes;
+	CHECK(length < sizeof(trace) - 1);
+	trace[length] = 0;
+}
+
+static void read_trace(void)
+{
+	int fd = CHECK_OK(open(INSTANCE "/trace", O_RDONLY | O_CLOEXEC));
+
+	read_into_trace(fd);
+	CHECK_OK(close(fd));
+}
+
+/* Lines with this event that have this text. */
+static unsigned count(const char *event, const char *text)
+{
+	unsigned found = 0;
+
+	for (char *line = trace, *end; *line; line = end) {
+		char *name, *fields;
+
+		end = strchrnul(line, '\n');
+		name = memmem(line, end - line, event, strlen(event));
+		fields = memmem(line, end - line, text, strlen(text));
+		found += name && fields;
+		end += *end == '\n';
+	}
+	return found;
+}
+
+static void expect(const char *event, const char *text, unsigned times)
+{
+	unsigned found = count(event, text);
+
+	if (found != times)
+		FAIL("%u of %s with \"%s\", not %u, in:\n%.20000s", found, event, text, times,
+		     trace);
+}
+
+static void trace_on(void)
+{
+	TEST_REQUIRE(geteuid() == 0, "not root");
+	TEST_REQUIRE(!access(TRACING "/events", F_OK), "no tracefs");
+	if (rmdir(INSTANCE))
+		CHECK_EQ(errno, ENOENT);
+	CHECK_OK(mkdir(INSTANCE, 0700));
+	write_file(INSTANCE "/events/dune/enable", "1");
+}
+
+static void trace_off(void)
+{
+	write_file(INSTANCE "/events/dune/enable", "0");
+	read_trace();
+	CHECK_OK(rmdir(INSTANCE));
+}
+
+static void warm_up(struct raw *raw, const char *code)
+{
+	raw_create(raw);
+	raw->memory[RAW_DATA] = 'x';
+	raw_load(raw, code, RAW_DATA, 'y');
+	for (int i = 0; i < 3; i++)
+		CHECK_EQ(raw_run(raw), DUNE_EXIT_HYPERCALL);
+}
+
+static void one_hypercall(void)
+{
+	struct raw raw;
+
+	warm_up(&raw, raw_count);
+	trace_on();
+	CHECK_EQ(raw_run(&raw), DUNE_EXIT_HYPERCALL);
+	trace_off();
+	expect("dune_exit:", " vcpu 0 reason VMCALL rip 0x8003 qualification 0x0", 1);
+	/* An interrupt may have come between. */
+	CHECK_EQ(count("dune_enter:", ""), count("dune_exit:", ""));
+	CHECK_EQ(count("dune_exit:", ""), 1 + count("dune_exit:", "reason EXTERNAL_INTERRUPT"));
+	CHECK(count("dune_enter:", " cpu 0 inject 0x0") +
+	      count("dune_enter:", " cpu 1 inject 0x0"));
+	expect("dune_ept_fault:", "", 0);
+}
+
+static void one_zap_and_one_fault(void)
+{
+	struct raw raw;
+	char zap[128], fault[128];
+
+	warm_up(&raw, raw_write);
+	snprintf(zap, sizeof(zap), "hva %p-%p flushed", raw.memory + RAW_DATA,
+		 raw.memory + RAW_DATA + 4096);
+	snprintf(fault, sizeof(fault), "gpa 0x20000 hva %p access write result 0",
+		 raw.memory + RAW_DATA);
+	trace_on();
+	CHECK_OK(madvise(raw.memory + RAW_DATA, 4096, MADV_DONTNEED));
+	CHECK_EQ(raw_run(&raw), DUNE_EXIT_HYPERCALL);
+	CHECK_EQ(raw.memory[RAW_DATA], 'y');
+	trace_off();
+	expect("dune_zap:", zap, 1);
+	expect("dune_ept_fault:", fault, 1);
+	expect("dune_ept_fault:", "", 1);
+	expect("dune_exit:", "reason EPT_VIOLATION rip 0x8000 ", 1);
+	expect("dune_exit:", "reason VMCALL rip 0x8003 ", 1);
+}
+
+static void an_access_that_cannot_be(void)
+{
+	struct raw raw;
+
+	warm_up(&raw, raw_read);
+	raw_load(&raw, raw_read, RAW_BYTES, 0);
+	trace_on();
+	CHECK_EQ(raw_run(&raw), DUNE_EXIT_MEMORY);
+	trace_off();
+	expect("dune_ept_fault:", "gpa 0x40000 ", 1);
+	expect("dune_ept_fault:", " access read result -14", 1);
+}
+
+static void filters_know_the_fields(void)
+{
+	struct raw raw;
+
+	warm_up(&raw, raw_write);
+	trace_on();
+	write_file(INSTANCE "/events/dune/dune_exit/filter", "reason == 48 && vcpu == 0");
+	CHECK_OK(madvise(raw.memory + RAW_DATA, 4096, MADV_DONTNEED));
+	CHECK_EQ(raw_run(&raw), DUNE_EXIT_HYPERCALL);
+	trace_off();
+	expect("dune_exit:", "", 1);
+	expect("dune_exit:", "reason EPT_VIOLATION", 1);
+}
+
+static void nothing_while_it_is_off(void)
+{
+	struct raw raw;
+
+	warm_up(&raw, raw_write);
+	trace_on();
+	write_file(INSTANCE "/events/dune/enable", "0");
+	CHECK_OK(madvise(raw.memory + RAW_DATA, 4096, MADV_DONTNEED));
+	CHECK_EQ(raw_run(&raw), DUNE_EXIT_HYPERCALL);
+	trace_off();
+	expect("dune_", "", 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		guest_test(one_hypercall),
+		guest_test(one_zap_and_one_fault),
+		guest_test(an_access_that_cannot_be),
+		guest_test(filters_know_the_fields),
+		guest_test(nothing_while_it_is_off),
+	};
+
+	return run_guest_tests(tests);
+}
