@@ -365,14 +365,25 @@ static int enter_once(struct dune_vcpu *vcpu)
 	return ACTION_INTERRUPT;
 }
 
+/* 0; else what the run ends with: DUNE_EXIT_SHUTDOWN, or -errno. */
 static noinline int take_injection(struct dune_vcpu *vcpu)
 {
 	struct dune_run *run = vcpu->run;
 	u32 inject = READ_ONCE(run->inject);
+	int result, err;
 
 	WRITE_ONCE(run->inject, 0);
-	return dune_event_inject(vcpu, inject, READ_ONCE(run->inject_error),
-				READ_ONCE(run->inject_cr2));
+	result = dune_event_inject(vcpu, inject, READ_ONCE(run->inject_error),
+				   READ_ONCE(run->inject_cr2));
+	if (result <= 0)
+		return result;
+	err = dune_vcpu_load_vmcs(vcpu);
+	if (err)
+		return err;
+	run->rip = vmcs_read_natural(GUEST_RIP);
+	dune_vmcs_put(vcpu->host.displaced);
+	local_irq_enable();
+	return result;
 }
 
 /**
@@ -394,6 +405,8 @@ int dune_vcpu_run(struct dune_vcpu *vcpu)
 
 	if (unlikely(vcpu->run->inject)) {
 		action = take_injection(vcpu);
+		if (action > 0)
+			goto returns;
 		if (action)
 			goto out;
 	}
@@ -415,6 +428,7 @@ int dune_vcpu_run(struct dune_vcpu *vcpu)
 			goto out;
 		}
 	}
+returns:
 	vcpu->run->exit_reason = action;
 	vcpu->counters.stat[DUNE_STAT_RETURNS]++;
 out:
