@@ -9,7 +9,7 @@
 #   make -C libdune  BUILD=           ->  $(BUILD)/libdune/libdune.so*, libdune.a
 #   make -C sandbox  BUILD=           ->  $(BUILD)/sandbox/dune-sandbox
 #   make -C samples  BUILD=           ->  $(BUILD)/samples/*
-#   make -C tests    BUILD=           ->  $(BUILD)/tests/{unit,guest,sandbox,attack,bench}/*
+#   make -C tests    BUILD=           ->  $(BUILD)/tests/{unit,guest,sandbox,attack,bench,fuzz}/*
 #   make -C tests/break BUILD= KDIR=  ->  $(BUILD)/break/dune_break.ko
 #
 # CFLAGS, CC and AR arrive through the environment; a part adds its own flags to them. libdune is
@@ -57,7 +57,7 @@ user  := $(filter-out $(kmods) kern/tools libdune,$(parts))
 # What is used, without what tests it.
 wares := $(filter-out tests tests/break,$(parts))
 
-.PHONY: all help demo check check-kernels check-variants check-debug check-mutants lint bench run shell clean distclean format install-deps kernel $(parts)
+.PHONY: all help demo check check-kernels check-variants check-debug check-mutants lint bench fuzz run shell clean distclean format install-deps kernel $(parts)
 .DEFAULT_GOAL := all
 
 all: $(parts)
@@ -100,6 +100,12 @@ bench: all kernel
 	@tests/machine/run --mem 2048 --output $(BUILD)/bench.json -- sh -c '$$DUNE_ROOT/tests/bench/bench $(ARGS)'
 	@echo "The same as JSON: $(BUILD:$(CURDIR)/%=%)/bench.json"
 
+# Longer, or another seed, than check does; SEED and STEPS are those that a failure names.
+fuzz: all kernel
+	@tests/machine/run --time-limit $(or $(TIME_LIMIT),36000) -- sh -c \
+		'$$DUNE_ROOT/tests/fuzz/random_calls_do_no_harm --seed $(or $(SEED),$$(date +%s)) \
+		--steps $(or $(STEPS),100000) --threads $(or $(THREADS),1) $(ARGS)'
+
 run: $(wares) kernel
 	@tests/machine/run -- dune-sandbox $(CMD)
 
@@ -125,6 +131,7 @@ help:
 	@echo 'make lint         gcc W=1 for each kernel, sparse, checkpatch'
 	@echo 'make check-mutants   take out one check after the other: a test must notice each time (half an hour)'
 	@echo 'make bench        measure; the peers run in the same boot'
+	@echo 'make fuzz         random calls: SEED= STEPS= THREADS= CPUS= (a failure names the seed)'
 	@echo "make run CMD=...  run a program in Dune's sandbox, in the machine"
 	@echo "make shell CMD=.. run a shell command in the machine, without the sandbox"
 	@echo 'make format       apply .clang-format'
