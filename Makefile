@@ -6,6 +6,7 @@
 #
 #   make -C kern     BUILD=  KDIR=    ->  $(BUILD)/kern/dune.ko
 #   make -C kern/tools BUILD=         ->  $(BUILD)/tools/dune-stat
+#   make -C tests/inject BUILD= KDIR= -> $(BUILD)/tests/inject/dune_inject.ko
 #   make -C libdune  BUILD=           ->  $(BUILD)/libdune/libdune.so*, libdune.a
 #   make -C sandbox  BUILD=           ->  $(BUILD)/sandbox/dune-sandbox
 #   make -C samples  BUILD=           ->  $(BUILD)/samples/*
@@ -68,6 +69,7 @@ $(filter-out $(kmods),$(parts)): | install-deps
 # Modules for a kernel of a later Debian are built with that Debian's compiler.
 $(kmods): | install-deps
 	@$(if $(filter native,$(MACHINE)),,tests/machine/build-in $(KERNEL)) $(MAKE) $(silent) -C $@ BUILD=$(BUILD) KDIR=$(KDIR)
+	@$(if $(filter kern,$@),$(if $(filter native,$(MACHINE)),,tests/machine/build-in $(KERNEL)) $(MAKE) $(silent) -C tests/inject BUILD=$(BUILD) KDIR=$(KDIR))
 
 $(if $(kmods),$(kmods): | kernel)
 $(if $(filter libdune,$(parts)),$(user): libdune)

@@ -35,7 +35,7 @@ void raw_open(struct raw *raw)
 	hold_kvm(raw->device);
 }
 
-static void map_memory(struct raw *raw)
+void raw_map_memory(struct raw *raw)
 {
 	uintptr_t start = (uintptr_t)mmap(NULL, 2ul * TILE_BYTES, PROT_NONE,
 					  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -99,7 +99,7 @@ void raw_create(struct raw *raw)
 	struct dune_state state;
 
 	raw_open(raw);
-	map_memory(raw);
+	raw_map_memory(raw);
 	tile.hva = (uintptr_t)raw->memory;
 	CHECK_OK(ioctl(raw->device, DUNE_SET_TILE, &tile));
 	raw->vcpu = raw_create_vcpu(raw, &raw->run);

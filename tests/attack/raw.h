@@ -37,6 +37,8 @@ struct raw {
 void raw_open(struct raw *raw);
 /* … and also memory, tables and a vcpu that is ready to run at RAW_CODE. */
 void raw_create(struct raw *raw);
+/* The memory alone. */
+void raw_map_memory(struct raw *raw);
 /* A vcpu of the same vm, not yet with a state. */
 int raw_create_vcpu(struct raw *raw, struct dune_run **run);
 /* The state that raw_create() sets. */
