@@ -58,7 +58,7 @@ user  := $(filter-out $(kmods) kern/tools libdune,$(parts))
 # What is used, without what tests it.
 wares := $(filter-out tests tests/break,$(parts))
 
-.PHONY: all help demo check check-kernels check-variants check-debug check-mutants lint bench fuzz run shell clean distclean format install-deps kernel $(parts)
+.PHONY: all help demo check check-kernels check-variants check-debug check-mutants lint bench fuzz fuzz-host run shell clean distclean format install-deps kernel $(parts)
 .DEFAULT_GOAL := all
 
 all: $(parts)
@@ -108,6 +108,11 @@ fuzz: all kernel
 		'$$DUNE_ROOT/tests/fuzz/random_calls_do_no_harm --seed $(or $(SEED),$$(date +%s)) \
 		--steps $(or $(STEPS),100000) --threads $(or $(THREADS),1) $(ARGS)'
 
+# What needs no Dune, under clang's libFuzzer.
+fuzz-host:
+	@FUZZ_HOST=1 tests/machine/install
+	@$(MAKE) -C tests/fuzz-host BUILD=$(BUILD) $(if $(SECONDS),SECONDS=$(SECONDS)) fuzz
+
 run: $(wares) kernel
 	@tests/machine/run -- dune-sandbox $(CMD)
 
@@ -134,6 +139,7 @@ help:
 	@echo 'make check-mutants   take out one check after the other: a test must notice each time (half an hour)'
 	@echo 'make bench        measure; the peers run in the same boot'
 	@echo 'make fuzz         random calls: SEED= STEPS= THREADS= CPUS= (a failure names the seed)'
+	@echo 'make fuzz-host    libFuzzer on the parts that need no Dune, SECONDS=60 each'
 	@echo "make run CMD=...  run a program in Dune's sandbox, in the machine"
 	@echo "make shell CMD=.. run a shell command in the machine, without the sandbox"
 	@echo 'make format       apply .clang-format'
