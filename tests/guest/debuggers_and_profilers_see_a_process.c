@@ -93,8 +93,25 @@ static void memory_is_the_same_on_both_sides(void)
 	worker_finish(&worker);
 }
 
+/*
+ * After a SYSCALL under TF Bochs traps, in the kernel, though the flag is clear by
+ * then; Linux warns of that. There the steps are from call to call.
+ */
+static int step_request(void)
+{
+	char bios[32] = "";
+	int fd = open("/sys/class/dmi/id/bios_version", O_RDONLY);
+
+	if (fd >= 0) {
+		CHECK_OK(read(fd, bios, sizeof(bios) - 1));
+		close(fd);
+	}
+	return strstr(bios, "Bochs") ? PTRACE_SYSCALL : PTRACE_SINGLESTEP;
+}
+
 static void stepped_and_registers_written_back(void)
 {
+	int request = step_request();
 	struct worker worker = worker_start();
 	struct user_regs_struct regs;
 	struct user_fpregs_struct fpregs;
@@ -103,7 +120,7 @@ static void stepped_and_registers_written_back(void)
 	seize(worker.pid);
 	for (int i = 0; i < 30; i++) {
 		/* Steps of the host loop; the guest runs in the middle of one. */
-		CHECK_OK(ptrace(PTRACE_SINGLESTEP, worker.pid, 0, 0));
+		CHECK_OK(ptrace(request, worker.pid, 0, 0));
 		usleep(2000);
 		if (waitpid(worker.pid, &status, WNOHANG) == 0) {
 			CHECK_OK(ptrace(PTRACE_INTERRUPT, worker.pid, 0, 0));

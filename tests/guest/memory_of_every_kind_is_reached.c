@@ -226,14 +226,16 @@ static void stack_that_grows(void)
 
 static void mapping_that_grows(void)
 {
-	char *space = map_pages(1024, PROT_READ | PROT_WRITE), *top = space + 1023 * PAGE_BYTES;
+	char *space, *top;
 
+	enter_dune(); /* first: it maps memory, which may come to lie in the way */
+	probe_init();
+	space = map_pages(1024, PROT_READ | PROT_WRITE);
+	top = space + 1023 * PAGE_BYTES;
 	CHECK_OK(munmap(space, 1024 * PAGE_BYTES));
 	CHECK(mmap(top, PAGE_BYTES, PROT_READ | PROT_WRITE,
 		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_GROWSDOWN, -1, 0) == top);
 	*(volatile char *)top = 1;
-	enter_dune();
-	probe_init();
 	for (int i = 1; i < 100; i++) {
 		char *below = top - i * PAGE_BYTES;
 
