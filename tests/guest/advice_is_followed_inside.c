@@ -6,7 +6,6 @@
 #define _GNU_SOURCE
 #include "memory.h"
 
-#include <fcntl.h>
 #include <sys/mman.h>
 
 enum { NR_PAGES = 64, BYTES = NR_PAGES * PAGE_BYTES };
@@ -97,16 +96,10 @@ static void outside_reclaim(void *unused)
 	CHECK_OK(madvise(pages, BYTES, MADV_PAGEOUT));
 }
 
-/* Pages that wait in a list of another CPU cannot be reclaimed; compaction takes them out. */
 static void outside_empty_lists(void *unused)
 {
-	int fd = open("/proc/sys/vm/compact_memory", O_WRONLY | O_CLOEXEC);
-
 	(void)unused;
-	if (fd >= 0) {
-		CHECK_OK(write(fd, "1", 1));
-		close(fd);
-	}
+	lists_empty();
 }
 
 /* The kernel may drop what was given free, page by page, until it is written again. */
@@ -121,8 +114,7 @@ static void given_free(void)
 	}
 	for (int tries = 0; tries < 20 && !all_zero(); tries++) {
 		advise(MADV_FREE);
-		if (tries == 3)
-			sidekick_call(outside_empty_lists, NULL);
+		sidekick_call(outside_empty_lists, NULL);
 		sidekick_call(outside_reclaim, NULL);
 		usleep(1000);
 	}

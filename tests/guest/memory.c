@@ -188,6 +188,11 @@ static void make_swap_space(void)
 	close(fd);
 }
 
+void lists_empty(void)
+{
+	file_write("/proc/sys/vm/compact_memory", "1"); /* which begins with that */
+}
+
 void swap_on(void)
 {
 	if (access(SWAP_DEVICE, F_OK))
@@ -210,6 +215,7 @@ void swap_out(void *area, size_t bytes)
 			at += PAGE_BYTES;
 		if (at >= bytes)
 			return;
+		lists_empty();
 		usleep(1000);
 	}
 	FAIL("the kernel does not page out %p", area);

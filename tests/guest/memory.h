@@ -45,6 +45,8 @@ bool file_write(const char *path, const char *format, ...) __attribute__((format
 /* The number after the word, or the first number if the word is NULL; -1: none. */
 long file_number(const char *path, const char *word);
 
+/* Pages that wait in a list of some CPU cannot be reclaimed: takes them all out. */
+void lists_empty(void);
 /* A swap device on a RAM disk, for the rest of the machine's life. */
 void swap_on(void);
 /* All of it goes to swap, or the test fails. */
