@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <sched.h>
 #include <sys/ioctl.h>
 
 enum {
@@ -158,7 +159,12 @@ static void controls_that_the_cpu_refuses(void)
 static void a_vmcs_that_is_not_launched(void)
 {
 	struct raw raw;
+	cpu_set_t first;
 
+	/* On another CPU the VMCS would be launched anew in any case. */
+	CPU_ZERO(&first);
+	CPU_SET(0, &first);
+	CHECK_OK(sched_setaffinity(0, sizeof(first), &first));
 	raw_create(&raw);
 	raw_load(&raw, raw_count, 0, 0);
 	begin_log();
