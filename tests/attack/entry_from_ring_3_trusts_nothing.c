@@ -80,6 +80,27 @@ static void whatever_the_flags_at_a_fault(void)
 	}
 }
 
+/* Whatever a frame says: rights beyond ring 3's are not to be had by way of it. */
+static void whatever_the_frame(void)
+{
+	struct dune_frame frame = { 0 };
+	struct dune_ring3_end end;
+
+	ring3_prepare();
+	frame.rip = ring3_at(attack_interrupts);
+	frame.rsp = ring3_stack_top();
+	frame.cs = 0x10; /* ring 0's */
+	frame.ss = 0x18;
+	for (int i = 0; i < 2; i++) {
+		memset(&end, 0, sizeof(end));
+		frame.rflags = i ? 0x3202 : 0x27002; /* IOPL 3; VM, NT, IOPL 3, no IF */
+		CHECK_EQ(dune_ring3_run(&frame, &end), 0);
+		CHECK_EQ(end.vector, 13);
+		CHECK_EQ(end.rip, frame.rip);
+		ring3_check_host();
+	}
+}
+
 /* A single step is ring 3's own: it ends there, with #DB, not in ring 0. */
 static void single_steps_stay_in_ring_3(void)
 {
@@ -127,6 +148,7 @@ int main(void)
 		guest_test(whatever_the_stack),
 		guest_test(whatever_the_flags),
 		guest_test(whatever_the_flags_at_a_fault),
+		guest_test(whatever_the_frame),
 		guest_test(single_steps_stay_in_ring_3),
 		guest_test(return_to_an_address_that_is_not_canonical),
 	};

@@ -82,6 +82,10 @@
 	popfq
 	ret
 
+	ATTACK attack_interrupts
+	cli
+	ud2
+
 	ATTACK attack_fault_gs
 	wrgsbase %rdi
 	ud2
