@@ -58,7 +58,7 @@ user  := $(filter-out $(kmods) kern/tools libdune,$(parts))
 # What is used, without what tests it.
 wares := $(filter-out tests tests/break,$(parts))
 
-.PHONY: all help demo check check-kernels check-variants check-debug check-mutants lint bench fuzz fuzz-host run shell clean distclean format install-deps kernel $(parts)
+.PHONY: all help demo check check-kernels check-variants check-debug check-mutants check-power lint bench fuzz fuzz-host run shell clean distclean format install-deps kernel $(parts)
 .DEFAULT_GOAL := all
 
 all: $(parts)
@@ -91,6 +91,9 @@ check: all kernel
 # The legs of each are listed in tests/machine/legs.
 check-kernels check-variants check-debug: all kernel
 	@tests/machine/check --plan $(@:check-%=%) $(TEST)
+
+check-power: all kernel
+	@tests/machine/power
 
 lint: | install-deps
 	@tests/machine/lint
@@ -136,6 +139,7 @@ help:
 	@echo 'make check-variants  a part of them with mitigations, KPTI, KASLR, the generic kernel'
 	@echo 'make check-debug     all of them on a kernel with KASAN, lockdep, kmemleak: built first, half an hour'
 	@echo 'make lint         gcc W=1 for each kernel, sparse, checkpatch'
+	@echo 'make check-power     kexec and panic while processes are inside'
 	@echo 'make check-mutants   take out one check after the other: a test must notice each time (half an hour)'
 	@echo 'make bench        measure; the peers run in the same boot'
 	@echo 'make fuzz         random calls: SEED= STEPS= THREADS= CPUS= (a failure names the seed)'

@@ -62,6 +62,7 @@ struct dune_hold *dune_hold_kvm(struct file *file)
 	if (!hold)
 		return ERR_PTR(-ENOMEM);
 	hold->kvm_file = get_file(file);
+	dune_vmx_suspend_before_kvm();
 
 	mutex_lock(&holds_lock);
 	list_add(&hold->node, &kvm_holds);

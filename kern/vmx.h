@@ -33,5 +33,6 @@ void dune_vmx_cpu_exit(void);
 /* Our own VMXON on all CPUs, for as long as anybody holds it. */
 int dune_vmx_get(void);
 void dune_vmx_put(void);
+void dune_vmx_suspend_before_kvm(void);
 
 #endif /* DUNE_VMX_H */

@@ -10,6 +10,7 @@
 #include <linux/cpu.h>
 #include <linux/cpuhotplug.h>
 #include <linux/mutex.h>
+#include <linux/panic_notifier.h>
 #include <linux/reboot.h>
 #include <linux/slab.h>
 #include <linux/syscore_ops.h>
@@ -159,6 +160,22 @@ static COMPAT_SYSCORE_OPS vmx_syscore_ops = {
 
 static struct compat_syscore vmx_syscore;
 
+/**
+ * dune_vmx_suspend_before_kvm - KVM, which has just got users, holds VMX for us
+ *
+ * At suspend KVM turns VMX off, too, and what a CPU has in its cache of our VMCSs
+ * must be in memory by then. The last to register is the first to be called.
+ *
+ * Context: may sleep.
+ */
+void dune_vmx_suspend_before_kvm(void)
+{
+	mutex_lock(&own_lock);
+	compat_unregister_syscore(&vmx_syscore, &vmx_syscore_ops);
+	compat_register_syscore(&vmx_syscore, &vmx_syscore_ops);
+	mutex_unlock(&own_lock);
+}
+
 static int vmx_reboot(struct notifier_block *nb, unsigned long action, void *p)
 {
 	/* INIT is blocked while VMX is on: a warm reset would hang. */
@@ -168,6 +185,23 @@ static int vmx_reboot(struct notifier_block *nb, unsigned long action, void *p)
 }
 
 static struct notifier_block reboot_block = { .notifier_call = vmx_reboot };
+
+/*
+ * A kernel that is started by the one that panics begins on this CPU, and dies at
+ * its first write of CR4 if VMX is on. The others are stopped by now, and stay
+ * so. (With KVM, it is KVM's to turn VMX off, which the kernel asks it for.)
+ */
+static int vmx_panic(struct notifier_block *nb, unsigned long action, void *p)
+{
+	unsigned long flags;
+
+	local_irq_save(flags);
+	cpu_off(NULL);
+	local_irq_restore(flags);
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block panic_block = { .notifier_call = vmx_panic };
 
 static void free_regions(void)
 {
@@ -200,6 +234,7 @@ int __init dune_vmx_cpu_init(void)
 
 	compat_register_syscore(&vmx_syscore, &vmx_syscore_ops);
 	register_reboot_notifier(&reboot_block);
+	atomic_notifier_chain_register(&panic_notifier_list, &panic_block);
 	return 0;
 
 free_regions:
@@ -209,6 +244,7 @@ free_regions:
 
 void dune_vmx_cpu_exit(void)
 {
+	atomic_notifier_chain_unregister(&panic_notifier_list, &panic_block);
 	unregister_reboot_notifier(&reboot_block);
 	compat_unregister_syscore(&vmx_syscore, &vmx_syscore_ops);
 	cpuhp_remove_state(hotplug_state);

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The machine sleeps (suspend to RAM, in which CPUs lose VMX) and wakes up while
+ * processes are inside: they go on where they were, whoever keeps VMX on. Only
+ * in the emulated machine, as a real computer would want to be woken.
+ */
+#define _GNU_SOURCE
+#include "guest.h"
+#include "module.h"
+#include "raw.h"
+#include "small_kvm.h"
+#include "worker.h"
+
+#include <fcntl.h>
+#include <signal.h>
+
+enum { NR_SLEEPS = 2 };
+
+static bool write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY);
+	bool written = fd >= 0 && write(fd, text, strlen(text)) > 0;
+
+	close(fd);
+	return written;
+}
+
+static void needs_the_machine(void)
+{
+	char name[64] = "";
+
+	CHECK_OK(gethostname(name, sizeof(name) - 1));
+	TEST_REQUIRE(!strcmp(name, "dune-machine"), "not in the emulated machine");
+	TEST_REQUIRE(write_file("/sys/power/mem_sleep", "deep"), "no suspend to RAM");
+}
+
+static void sleep_and_wake(void)
+{
+	CHECK(write_file("/sys/power/state", "mem"));
+}
+
+/* Two that compute, and one that is between two runs. */
+static void sleep_with_guests(void)
+{
+	struct worker workers[2];
+	struct raw raw;
+
+	raw_create(&raw);
+	raw_load(&raw, raw_count, 0, 0);
+	CHECK_EQ(raw_run(&raw), DUNE_EXIT_HYPERCALL);
+	for (int i = 0; i < 2; i++)
+		workers[i] = worker_start();
+	for (int turn = 0; turn < NR_SLEEPS; turn++) {
+		sleep_and_wake();
+		for (int i = 0; i < 2; i++)
+			worker_must_go_on(&workers[i]);
+		CHECK_EQ(raw_run(&raw), DUNE_EXIT_HYPERCALL);
+		CHECK_EQ(raw.run->gpr[DUNE_RBX], turn + 2);
+	}
+	for (int i = 0; i < 2; i++)
+		worker_finish(&workers[i]);
+	enter_dune();
+	CHECK(worker_compute(5));
+}
+
+static void where_kvm_keeps_vmx_on(void)
+{
+	const char *why;
+
+	needs_the_machine();
+	TEST_REQUIRE(!access("/dev/kvm", R_OK | W_OK), "/dev/kvm cannot be opened");
+	sleep_with_guests();
+	if (small_kvm_run(10, &why))
+		FAIL("%s", why);
+}
+
+/* Loaded after us, KVM would turn VMX off before we have written back what is ours. */
+static void where_kvm_came_after_us(void)
+{
+	needs_the_machine();
+	TEST_REQUIRE(module_is_loaded("kvm_intel"), "kvm_intel is not a module here");
+	CHECK_EQ(module_unload("kvm_intel"), 0);
+	CHECK_EQ(module_probe("kvm_intel"), 0);
+	sleep_with_guests();
+}
+
+static int in_a_child(void (*function)(void))
+{
+	pid_t child = harness_fork();
+
+	if (!child) {
+		function();
+		_exit(0);
+	}
+	return harness_wait(child);
+}
+
+static void try_it(void)
+{
+	_exit(dune_init() == -EOPNOTSUPP ? 77 : 0);
+}
+
+static void where_vmx_is_our_own(void)
+{
+	bool had_kvm;
+	int code;
+
+	needs_the_machine();
+	had_kvm = module_is_loaded("kvm_intel");
+	if (had_kvm)
+		CHECK_EQ(module_unload("kvm_intel"), 0);
+	code = in_a_child(try_it);
+	if (!code)
+		code = in_a_child(sleep_with_guests);
+	if (had_kvm)
+		CHECK_EQ(module_probe("kvm_intel"), 0);
+	TEST_REQUIRE(code != 77, "the module cannot turn VMX on itself here");
+	CHECK_EQ(code, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		guest_test_limit(where_kvm_keeps_vmx_on, 60),
+		guest_test_limit(where_kvm_came_after_us, 60),
+		guest_test_limit(where_vmx_is_our_own, 60),
+	};
+
+	return run_guest_tests(tests);
+}
