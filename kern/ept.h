@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The second-stage page tables of one vm: a mirror of what the host's page
- * tables allow, tile by tile. Filled on faults (ept.c), emptied by the mmu
- * notifier (notifier.c), used by vcpu.c through eptp and generation.
+ * tables allow, tile by tile. Filled on faults (ept_fault.c), emptied by the mmu
+ * notifier (notifier.c), used by run.c through eptp and generation.
  */
 #ifndef DUNE_EPT_H
 #define DUNE_EPT_H
@@ -13,7 +13,6 @@
 #include <linux/spinlock.h>
 
 #include "ept_table.h"
-#include "host_walk.h"
 #include "tile.h"
 
 /*
@@ -45,27 +44,11 @@ struct dune_ept {
 	struct cpumask kick_mask; /* under users_lock */
 };
 
-/* An access to make possible: in from the exit, hva out. One in each vcpu. */
-struct dune_ept_fault {
-	u64 gpa;
-	u64 hva; /* ~0 if no tile has the gpa */
-	u32 access; /* VMX_EPT_{READABLE,WRITABLE,EXECUTABLE}_MASK */
-
-	/* ept.c's own: what the host's tables say, and pages for ours. */
-	struct host_leaf leaf;
-	bool empty_beside;
-	struct dune_ept_reserve reserve;
-	struct dune_ept_removed removed;
-};
-
 int dune_ept_init(struct dune_ept *ept, struct mm_struct *mm);
 void dune_ept_exit(struct dune_ept *ept);
 
 int dune_ept_set_tile(struct dune_ept *ept, u32 tile, u64 hva);
 int dune_ept_clear_tile(struct dune_ept *ept, u32 tile);
-
-int dune_ept_handle_fault(struct dune_ept *ept, struct dune_ept_fault *fault);
-void dune_ept_exit_fault(struct dune_ept_fault *fault);
 
 /* For the notifier: hva ranges, end exclusive. */
 void dune_ept_invalidate_begin(struct dune_ept *ept, unsigned long start,
@@ -74,6 +57,9 @@ void dune_ept_invalidate_end(struct dune_ept *ept);
 bool dune_ept_zap(struct dune_ept *ept, unsigned long start, unsigned long end);
 bool dune_ept_test(struct dune_ept *ept, unsigned long hva);
 
+/* What was taken out of ept->tables: no CPU has it on return, and it is freed. */
+void dune_ept_finish_removed(struct dune_ept *ept,
+			     struct dune_ept_removed *removed);
 void dune_ept_flush(struct dune_ept *ept);
 void dune_ept_add_user(struct dune_ept *ept, struct dune_ept_user *user);
 void dune_ept_del_user(struct dune_ept *ept, struct dune_ept_user *user);

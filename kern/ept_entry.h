@@ -8,7 +8,7 @@
 #define DUNE_EPT_ENTRY_H
 
 #include <linux/types.h>
-#include <asm/page_types.h>
+#include <asm/page.h>
 #include <asm/vmx.h>
 
 /* Level 1 maps 4 KiB, 2 maps 2 MiB, 3 maps 1 GiB; 4 is the root. */

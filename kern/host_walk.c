@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Reading the host's page tables, and making the host fill them. Called by
- * ept.c. The leaf itself gives frame, size, rights and memory type, so that
+ * ept_fault.c. The leaf itself gives frame, size, rights and memory type, so that
  * anonymous memory, files, huge pages and PFN maps are all one path, and no
  * page reference is taken.
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the host's page tables say of one address. ept.c asks; the answer is
+ * What the host's page tables say of one address. ept_fault.c asks; the answer is
  * only as good as the mmu notifier's sequence count says it is.
  */
 #ifndef DUNE_HOST_WALK_H

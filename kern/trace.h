@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Tracepoints, for perf and trace-cmd: events dune:*. Each costs a no-op where
- * nobody listens. run.c, exit.c and ept.c call them; main.c defines them. vm
- * and vcpu are the numbers that the vm's file in debugfs has (debugfs.c).
+ * nobody listens. run.c, exit.c, ept.c and ept_fault.c call them; main.c defines
+ * them. vm and vcpu are the numbers that the vm's file in debugfs has
+ * (debugfs.c).
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM dune

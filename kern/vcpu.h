@@ -12,6 +12,7 @@
 
 #include "dune_abi.h"
 #include "ept.h"
+#include "ept_fault.h"
 #include "stats.h"
 #include "vmcs.h"
 
