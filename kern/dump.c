@@ -184,8 +184,7 @@ int dune_dump_guest(struct dune_vcpu *vcpu, int action)
 	if (action == ACTION_FAIL_ENTRY)
 		/* What was not delivered is not for the state that comes next. */
 		vmcs_write32(VM_ENTRY_INTR_INFO_FIELD, 0);
-	dune_vmcs_put(vcpu->host.displaced);
-	local_irq_enable();
+	dune_vcpu_put_vmcs(vcpu);
 
 	print(vcpu, &dump);
 	if (action == ACTION_UNKNOWN)

@@ -3,9 +3,8 @@
  * Why the guest left, and what follows: run.c asks after each exit. The answer
  * to what the guest may not do is an exception inside it, never its death.
  *
- * Every handler but dune_exit_fault() runs with interrupts off, our VMCS
- * current and the guest's MSRs loaded, and returns an enum dune_action or an
- * enum dune_exit.
+ * Every handler runs with interrupts off, our VMCS current and the guest's MSRs
+ * loaded, and returns an enum dune_action or an enum dune_exit.
  */
 #include <linux/nospec.h>
 #include <asm/cpufeature.h>
@@ -120,91 +119,6 @@ static int handle_vmcall(struct dune_vcpu *vcpu)
 	return DUNE_EXIT_HYPERCALL;
 }
 
-static int handle_ept_violation(struct dune_vcpu *vcpu)
-{
-	u64 qualification = vmcs_read_natural(EXIT_QUALIFICATION);
-	struct dune_ept_fault *fault = &vcpu->fault;
-
-	dune_event_requeue(vcpu);
-	fault->gpa = vmcs_read64(GUEST_PHYSICAL_ADDRESS);
-	fault->access = 0;
-	if (qualification & EPT_VIOLATION_ACC_WRITE)
-		fault->access |= VMX_EPT_WRITABLE_MASK;
-	if (qualification & EPT_VIOLATION_ACC_INSTR)
-		fault->access |= VMX_EPT_EXECUTABLE_MASK;
-	if (qualification & EPT_VIOLATION_ACC_READ || !fault->access)
-		fault->access |= VMX_EPT_READABLE_MASK;
-	vcpu->fault_qualification = qualification;
-	return ACTION_FAULT;
-}
-
-static void report_memory(struct dune_vcpu *vcpu)
-{
-	u64 qualification = vcpu->fault_qualification;
-	struct dune_run *run = vcpu->run;
-	u32 access = 0;
-
-	if (qualification & EPT_VIOLATION_ACC_READ)
-		access |= DUNE_ACCESS_READ;
-	if (qualification & EPT_VIOLATION_ACC_WRITE)
-		access |= DUNE_ACCESS_WRITE;
-	if (qualification & EPT_VIOLATION_ACC_INSTR)
-		access |= DUNE_ACCESS_EXEC;
-	if (!(qualification & EPT_VIOLATION_GVA_TRANSLATED))
-		access |= DUNE_ACCESS_WALK;
-	if (vcpu->fault.hva == ~0ULL)
-		access |= DUNE_ACCESS_NO_TILE;
-	if (vcpu->fault_user)
-		access |= DUNE_ACCESS_USER;
-
-	run->hardware_reason = EXIT_REASON_EPT_VIOLATION;
-	run->memory_gva = vcpu->fault_gva;
-	run->memory_gpa = vcpu->fault.gpa;
-	run->memory_hva = vcpu->fault.hva;
-	run->memory_access = access;
-}
-
-/* What only a bad access needs is read from the VMCS only then. */
-static int read_fault_details(struct dune_vcpu *vcpu)
-{
-	int err = dune_vcpu_load_vmcs(vcpu);
-
-	if (err)
-		return err;
-	vcpu->run->rip = vmcs_read_natural(GUEST_RIP);
-	vcpu->fault_gva = 0;
-	if (vcpu->fault_qualification & EPT_VIOLATION_GVA_IS_VALID)
-		vcpu->fault_gva = vmcs_read_natural(GUEST_LINEAR_ADDRESS);
-	vcpu->fault_user = dune_exit_from_ring3();
-	dune_vmcs_put(vcpu->host.displaced);
-	local_irq_enable();
-	return 0;
-}
-
-/**
- * dune_exit_fault - solve an EPT violation, or report it
- * @vcpu: whose last exit was one
- *
- * Context: process, interrupts on; may sleep.
- * Return: an enum dune_action, an enum dune_exit, or -errno.
- */
-int dune_exit_fault(struct dune_vcpu *vcpu)
-{
-	int err = dune_ept_handle_fault(&vcpu->vm->ept, &vcpu->fault);
-
-	if (likely(!err))
-		return ACTION_INTERRUPT;
-	if (err == -EINTR)
-		return DUNE_EXIT_INTR;
-	if (err == -ENOMEM)
-		return err;
-	err = read_fault_details(vcpu);
-	if (err)
-		return err;
-	report_memory(vcpu);
-	return DUNE_EXIT_MEMORY;
-}
-
 static int handle_triple_fault(struct dune_vcpu *vcpu)
 {
 	vcpu->run->rip = vmcs_read_natural(GUEST_RIP);
@@ -317,12 +231,6 @@ static int handle_xsetbv(struct dune_vcpu *vcpu)
 	return ACTION_REENTER;
 }
 
-/* Bits that the guest may change do not exit: what comes here it may not. */
-static int handle_cr_access(struct dune_vcpu *vcpu)
-{
-	return dune_exit_answer(vcpu, X86_TRAP_GP);
-}
-
 static int handle_with_gp(struct dune_vcpu *vcpu)
 {
 	return dune_exit_answer(vcpu, X86_TRAP_GP);
@@ -353,14 +261,15 @@ static int (*const handlers[])(struct dune_vcpu *vcpu) = {
 	[EXIT_REASON_VMWRITE] = handle_with_ud,
 	[EXIT_REASON_VMOFF] = handle_with_ud,
 	[EXIT_REASON_VMON] = handle_with_ud,
-	[EXIT_REASON_CR_ACCESS] = handle_cr_access,
+	/* Only for bits that the guest may not change (vmcs_setup.c). */
+	[EXIT_REASON_CR_ACCESS] = handle_with_gp,
 	[EXIT_REASON_DR_ACCESS] = dune_debug_access,
 	[EXIT_REASON_IO_INSTRUCTION] = handle_with_gp,
 	[EXIT_REASON_MSR_READ] = handle_msr_read,
 	[EXIT_REASON_MSR_WRITE] = handle_msr_write,
 	[EXIT_REASON_MWAIT_INSTRUCTION] = handle_with_ud,
 	[EXIT_REASON_MONITOR_INSTRUCTION] = handle_with_ud,
-	[EXIT_REASON_EPT_VIOLATION] = handle_ept_violation,
+	[EXIT_REASON_EPT_VIOLATION] = dune_exit_ept_violation,
 	[EXIT_REASON_INVEPT] = handle_with_ud,
 	[EXIT_REASON_INVVPID] = handle_with_ud,
 	[EXIT_REASON_WBINVD] = handle_with_gp,
@@ -391,7 +300,7 @@ int dune_exit_handle(struct dune_vcpu *vcpu)
 	}
 	if (reason == EXIT_REASON_EPT_VIOLATION) {
 		vcpu->counters.exits[EXIT_REASON_EPT_VIOLATION]++;
-		return handle_ept_violation(vcpu);
+		return dune_exit_ept_violation(vcpu);
 	}
 	if (reason < ARRAY_SIZE(handlers)) {
 		reason = array_index_nospec(reason, ARRAY_SIZE(handlers));

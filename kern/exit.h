@@ -20,6 +20,9 @@ enum dune_action {
 };
 
 int dune_exit_handle(struct dune_vcpu *vcpu);
+
+/* exit_memory.c: first with interrupts off, then what ACTION_FAULT asks for. */
+int dune_exit_ept_violation(struct dune_vcpu *vcpu);
 int dune_exit_fault(struct dune_vcpu *vcpu);
 
 /* The guest may not: an exception in it instead. */

@@ -80,7 +80,7 @@ static int load_vmcs(struct dune_vcpu *vcpu)
  * dune_vcpu_load_vmcs - make the vcpu's VMCS current here
  * @vcpu: marked busy by the caller
  *
- * dune_vmcs_put(vcpu->host.displaced) ends it.
+ * dune_vcpu_put_vmcs() ends it.
  *
  * Return: 0 with interrupts off; or -errno with interrupts on.
  */
@@ -98,6 +98,13 @@ int dune_vcpu_load_vmcs(struct dune_vcpu *vcpu)
 			return err;
 		dune_vmcs_clear(&vcpu->vmcs);
 	}
+}
+
+/* Interrupts are on again. */
+void dune_vcpu_put_vmcs(struct dune_vcpu *vcpu)
+{
+	dune_vmcs_put(vcpu->host.displaced);
+	local_irq_enable();
 }
 
 /*
@@ -381,8 +388,7 @@ static noinline int take_injection(struct dune_vcpu *vcpu)
 	if (err)
 		return err;
 	run->rip = vmcs_read_natural(GUEST_RIP);
-	dune_vmcs_put(vcpu->host.displaced);
-	local_irq_enable();
+	dune_vcpu_put_vmcs(vcpu);
 	return result;
 }
 

@@ -159,8 +159,7 @@ static int lock_and_load(struct dune_vcpu *vcpu)
 
 static void put_and_unlock(struct dune_vcpu *vcpu)
 {
-	dune_vmcs_put(vcpu->host.displaced);
-	local_irq_enable();
+	dune_vcpu_put_vmcs(vcpu);
 	clear_bit_unlock(0, &vcpu->busy);
 }
 

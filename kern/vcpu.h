@@ -65,9 +65,7 @@ struct dune_vcpu {
 
 	struct dune_event event;
 	struct dune_ept_fault fault; /* of the exit being handled */
-	u64 fault_gva;
 	u64 fault_qualification;
-	bool fault_user;
 	u32 entry_error; /* VM-instruction error of the last refused entry, or 0 */
 
 	struct dune_counters counters;
@@ -79,6 +77,7 @@ int dune_vcpu_create(struct dune_vm *vm);
 /* run.c */
 int dune_vcpu_run(struct dune_vcpu *vcpu);
 int dune_vcpu_load_vmcs(struct dune_vcpu *vcpu);
+void dune_vcpu_put_vmcs(struct dune_vcpu *vcpu);
 
 /* state.c */
 int dune_vcpu_get_state(struct dune_vcpu *vcpu, struct dune_state *state);
