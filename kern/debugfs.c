@@ -125,7 +125,7 @@ static int vm_show(struct seq_file *seq, void *unused)
 	spin_lock(&vm->vcpus_lock);
 	list_for_each_entry(vcpu, &vm->vcpus, node) {
 		seq_printf(seq, "\nvcpu %u\ncpu %d\n", vcpu->id,
-			   READ_ONCE(vcpu->host_cpu));
+			   READ_ONCE(vcpu->host.cpu));
 		dune_counters_read(counters, vcpu);
 		show_counters(seq, counters, false);
 	}

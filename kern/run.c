@@ -7,9 +7,7 @@
  */
 #include <linux/entry-common.h>
 #include <linux/sched.h>
-#include <linux/sched/signal.h>
 #include <asm/desc.h>
-#include <asm/debugreg.h>
 #include <asm/segment.h>
 
 #include "compat.h"
@@ -19,6 +17,7 @@
 #include "event.h"
 #include "exit.h"
 #include "fpu.h"
+#include "host.h"
 #include "mitigation.h"
 #include "trace.h"
 #include "vcpu.h"
@@ -44,22 +43,6 @@
 #define WORK_SOON (_TIF_NOTIFY_RESUME | COMPAT_TIF_RSEQ)
 
 /* ---- Loading and putting back ------------------------------------------- */
-
-/* First entry on this CPU, or after another. */
-static noinline void arrive_on_cpu(struct dune_vcpu *vcpu)
-{
-	int cpu = smp_processor_id();
-
-	dune_vmcs_setup_host_cpu();
-	native_store_gdt(&vcpu->host.gdt);
-	vcpu->host.lstar = cpu_read_msr(MSR_LSTAR);
-	memcpy(&vcpu->run->gdt[DUNE_GDT_CPU],
-	       &get_cpu_gdt_ro(cpu)[GDT_ENTRY_CPUNODE], sizeof(u64));
-	WRITE_ONCE(vcpu->run->cpu, cpu);
-	/* What this CPU's TLB may hold is not known: flush. */
-	vcpu->ept_generation = 0;
-	vcpu->host_cpu = cpu;
-}
 
 /* Interrupts off. 0, or what dune_vmcs_load() says. */
 static int load_vmcs(struct dune_vcpu *vcpu)
@@ -115,20 +98,32 @@ static __always_inline bool still_loaded(struct dune_vcpu *vcpu)
 {
 	int cpu = smp_processor_id();
 
-	if (vcpu->host_cpu != cpu || vcpu->host.cr4 != cpu_read_cr4())
+	if (vcpu->host.cpu != cpu || vcpu->host.cr4 != cpu_read_cr4())
 		return false;
 	vmx_vmptrst(&vcpu->host.displaced);
 	return vcpu->host.displaced == vcpu->vmcs.pa;
 }
 
+/* What the guest sees of the CPU, and what the CPU may know of the guest. */
+static void arrive_on_cpu(struct dune_vcpu *vcpu)
+{
+	int cpu = smp_processor_id();
+
+	memcpy(&vcpu->run->gdt[DUNE_GDT_CPU],
+	       &get_cpu_gdt_ro(cpu)[GDT_ENTRY_CPUNODE], sizeof(u64));
+	WRITE_ONCE(vcpu->run->cpu, cpu);
+	/* What this CPU's TLB may hold is not known: flush. */
+	vcpu->ept_generation = 0;
+}
+
 /*
- * The long way, and this CPU is made the host's. Return: 0 with interrupts off
- * all the time; else with interrupts on, an enum dune_action or -errno.
+ * The long way, for the first entry here, or after another VMCS or a change of
+ * CR4. Return: 0 with interrupts off all the time; else with interrupts on, an
+ * enum dune_action or -errno.
  */
 static noinline int load_here(struct dune_vcpu *vcpu)
 {
 	int err = load_vmcs(vcpu);
-	u64 cr4;
 
 	if (err) {
 		local_irq_enable();
@@ -137,83 +132,9 @@ static noinline int load_here(struct dune_vcpu *vcpu)
 		dune_vmcs_clear(&vcpu->vmcs);
 		return ACTION_INTERRUPT;
 	}
-	if (vcpu->host_cpu != smp_processor_id())
+	if (dune_host_arrive(&vcpu->host))
 		arrive_on_cpu(vcpu);
-	cr4 = cpu_read_cr4();
-	if (vcpu->host.cr4 != cr4) {
-		vcpu->host.cr4 = cr4;
-		vmcs_write_natural(HOST_CR4, cr4);
-	}
 	return 0;
-}
-
-static __always_inline void host_save(struct dune_vcpu *vcpu)
-{
-	struct dune_host *host = &vcpu->host;
-	u64 value;
-	unsigned int ds, es, fs, gs, ldt;
-
-	/* The VMCS's copy of what the exit restores. */
-	value = cpu_read_cr3();
-	if (unlikely(host->cr3 != value)) {
-		host->cr3 = value;
-		vmcs_write_natural(HOST_CR3, value);
-	}
-	value = cpu_read_fs_base();
-	if (unlikely(host->fs_base != value)) {
-		host->fs_base = value;
-		vmcs_write_natural(HOST_FS_BASE, value);
-	}
-
-	/* What it does not restore. */
-	savesegment(ds, ds);
-	savesegment(es, es);
-	savesegment(fs, fs);
-	savesegment(gs, gs);
-	asm volatile("sldt %0" : "=r"(ldt));
-	host->has_segments = ds | es | fs | gs | ldt;
-	if (unlikely(host->has_segments)) {
-		host->ds = ds;
-		host->es = es;
-		host->fs = fs;
-		host->gs = gs;
-		host->ldt = ldt;
-	}
-	host->debugctl = cpu_read_msr(MSR_IA32_DEBUGCTLMSR); /* 32 bits in use */
-	host->inactive_gs_base = cpu_read_inactive_gs_base();
-}
-
-static noinline void host_reload_segments(struct dune_host *host)
-{
-	if (host->ldt)
-		asm volatile("lldt %0" : : "m"(host->ldt));
-	loadsegment(ds, host->ds);
-	loadsegment(es, host->es);
-	if (host->fs) {
-		loadsegment(fs, host->fs);
-		cpu_write_fs_base(host->fs_base);
-	}
-	if (host->gs) {
-		load_gs_index(host->gs);
-		cpu_write_inactive_gs_base(host->inactive_gs_base);
-	}
-}
-
-static __always_inline void host_restore(struct dune_vcpu *vcpu)
-{
-	struct dune_host *host = &vcpu->host;
-
-	native_load_gdt(&host->gdt); /* the exit left the limit at 64 K */
-	/* And the TSS's too small for an I/O bitmap, which few have. */
-	this_cpu_write(__tss_limit_invalid, true);
-	if (unlikely(read_thread_flags() & _TIF_IO_BITMAP))
-		refresh_tss_limit();
-	if (unlikely(hw_breakpoint_active()))
-		native_set_debugreg(7, __this_cpu_read(cpu_dr7));
-	if (unlikely(host->debugctl))
-		cpu_write_msr(MSR_IA32_DEBUGCTLMSR, host->debugctl);
-	if (unlikely(host->has_segments))
-		host_reload_segments(host);
 }
 
 static __always_inline void guest_load(struct dune_vcpu *vcpu)
@@ -269,7 +190,7 @@ static __always_inline void tlb_begin(struct dune_vcpu *vcpu)
 {
 	u64 generation;
 
-	WRITE_ONCE(vcpu->ept_user.cpu, vcpu->host_cpu);
+	WRITE_ONCE(vcpu->ept_user.cpu, vcpu->host.cpu);
 	smp_mb(); /* pairs with the one in dune_ept_flush() */
 	generation = atomic64_read(&vcpu->vm->ept.generation);
 	if (unlikely(vcpu->ept_generation != generation))
@@ -330,8 +251,8 @@ static int enter_once(struct dune_vcpu *vcpu)
 		vcpu->fpu_loaded = true;
 	}
 
-	trace_dune_enter(vcpu, vcpu->host_cpu);
-	host_save(vcpu);
+	trace_dune_enter(vcpu, vcpu->host.cpu);
+	dune_host_save(&vcpu->host);
 	guest_load(vcpu);
 	tlb_begin(vcpu);
 	mitigate_before_section();
@@ -351,7 +272,7 @@ static int enter_once(struct dune_vcpu *vcpu)
 	vcpu->sent_back = false;
 	tlb_end(vcpu);
 	guest_put(vcpu);
-	host_restore(vcpu);
+	dune_host_restore(&vcpu->host);
 	vcpu->counters.stat[DUNE_STAT_VMCS_ACCESSES] +=
 		__this_cpu_read(dune_vmcs_accesses);
 	__this_cpu_write(dune_vmcs_accesses, 0);

@@ -170,7 +170,7 @@ static struct dune_vcpu *vcpu_alloc(struct dune_vm *vm)
 	if (err)
 		goto free_run;
 	take_vpid(vcpu);
-	vcpu->host_cpu = -1;
+	vcpu->host.cpu = -1;
 	vcpu->dr6 = DR6_FIXED;
 	vcpu->dr7 = DR7_FIXED;
 	vcpu->vm = vm;

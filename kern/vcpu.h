@@ -8,11 +8,11 @@
 #define DUNE_VCPU_H
 
 #include <linux/types.h>
-#include <asm/desc_defs.h>
 
 #include "dune_abi.h"
 #include "ept.h"
 #include "ept_fault.h"
+#include "host.h"
 #include "stats.h"
 #include "vmcs.h"
 
@@ -25,22 +25,6 @@ struct dune_event {
 	u32 length; /* of the instruction, for software events */
 };
 
-/* The host's side. What the VMCS holds of it is written when it differs. */
-struct dune_host {
-	u64 rsp, cr3, cr4, fs_base; /* as in the VMCS */
-	u64 lstar; /* the same on all CPUs, and never changed by Linux */
-	struct desc_ptr gdt;
-
-	/* What an exit does not restore; valid from load to put. */
-	u64 displaced; /* VMCS, or VMX_NO_VMCS */
-	u64 inactive_gs_base;
-	u32 debugctl;
-	bool has_segments; /* any of these is not null */
-	u16 ds, es, fs, gs, ldt;
-	u64 dr7; /* the guest's, at entry: whether dr[] was saved */
-	unsigned long dr[4];
-};
-
 struct dune_vcpu {
 	struct dune_vm *vm;
 	struct list_head node; /* in the vm's list */
@@ -50,13 +34,12 @@ struct dune_vcpu {
 
 	struct dune_vmcs vmcs;
 	struct dune_ept_user ept_user;
-	u64 ept_generation; /* flushed up to here, on host_cpu */
+	u64 ept_generation; /* flushed up to here, on host.cpu */
 	u16 vpid;
 	bool set_up;
 
 	bool sent_back; /* to user mode, for WORK_SOON, since the last entry */
 	bool fpu_loaded; /* by fpu.h, for this entry */
-	int host_cpu; /* whose state the VMCS's host part is */
 	struct dune_host host;
 
 	/* The guest's, where VMX does not switch. */

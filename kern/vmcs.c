@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Which VMCS is current on which CPU. vcpu.c and state.c load ours and put
- * back what they found, so that KVM never learns that we were there.
+ * Which VMCS is current on which CPU. run.c loads ours and puts back what it
+ * found, so that KVM never learns that we were there.
  */
 #include <linux/percpu.h>
 #include <linux/slab.h>

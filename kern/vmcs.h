@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A VMCS: which CPU holds it, what in it is constant, and what of the host's
- * state it must know. Used by vcpu.c and state.c.
+ * A VMCS: which CPU holds it, and what in it is constant. Used by run.c, for all
+ * that come at a vcpu's.
  */
 #ifndef DUNE_VMCS_H
 #define DUNE_VMCS_H
@@ -40,7 +40,6 @@ void dune_vmcs_clear(struct dune_vmcs *vmcs);
 
 /* Our VMCS current. */
 void dune_vmcs_setup_guest(u64 eptp, u16 vpid);
-void dune_vmcs_setup_host_cpu(void);
 
 void dune_vmcs_init_cpu(int cpu);
 void dune_vmcs_clear_cpu(void);

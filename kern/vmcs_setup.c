@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The constant part of a VMCS. Called by vcpu.c when a VMCS is new, and for
- * the host's per-CPU part when it comes to another CPU; what changes from run
- * to run is vcpu.c's own.
+ * The constant part of a VMCS. Called by run.c when a VMCS is new; what follows
+ * this CPU and this thread is host.c's.
  */
 #include <linux/build_bug.h>
 #include <asm/cpu_entry_area.h>
@@ -119,29 +118,4 @@ void dune_vmcs_setup_guest(u64 eptp, u16 vpid)
 	setup_controls(eptp, vpid);
 	setup_guest();
 	setup_host();
-}
-
-/* What of the host belongs to this CPU. The same context. */
-void dune_vmcs_setup_host_cpu(void)
-{
-	struct desc_ptr idt;
-	u64 value;
-
-	store_idt(&idt);
-	vmcs_write_natural(HOST_IDTR_BASE, idt.address);
-	vmcs_write_natural(HOST_GDTR_BASE,
-			   (unsigned long)get_cpu_gdt_ro(smp_processor_id()));
-	vmcs_write_natural(
-		HOST_TR_BASE,
-		(unsigned long)&get_cpu_entry_area(smp_processor_id())->tss.x86_tss);
-	value = cpu_read_msr(MSR_GS_BASE);
-	vmcs_write_natural(HOST_GS_BASE, value);
-
-	value = cpu_read_msr(MSR_IA32_SYSENTER_CS);
-	vmcs_write32(HOST_IA32_SYSENTER_CS, value);
-	value = cpu_read_msr(MSR_IA32_SYSENTER_ESP);
-	vmcs_write_natural(HOST_IA32_SYSENTER_ESP, value);
-	value = cpu_read_msr(MSR_IA32_SYSENTER_EIP);
-	vmcs_write_natural(HOST_IA32_SYSENTER_EIP, value);
-	vmcs_write_natural(HOST_CR0, read_cr0());
 }

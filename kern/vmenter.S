@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The world switch. Called by vcpu.c with interrupts off and our VMCS current;
+ * The world switch. Called by run.c with interrupts off and our VMCS current;
  * what comes next is exit.c.
  */
 #include <linux/linkage.h>

@@ -3,7 +3,7 @@
 #ifndef DUNE_VMENTER_H
 #define DUNE_VMENTER_H
 
-/* HOST_RSP of <asm/vmx.h>, which assembly cannot include; vmcs.c asserts it. */
+/* HOST_RSP of <asm/vmx.h>, which assembly cannot include; vmcs_setup.c asserts it. */
 #define VMCS_HOST_RSP 0x6c14
 
 #ifndef __ASSEMBLY__
