@@ -71,17 +71,17 @@ static inline u64 *dune_ept_find(struct dune_ept_tables *tables, u64 gpa,
 		u64 value = *entry;
 
 		*found = l;
-		if (!ept_entry_present(value)) {
-			if (!reserve || !reserve->nr)
+		if (ept_entry_present(value)) {
+			if (value & EPT_ENTRY_LARGE)
 				return entry;
-			table = reserve->page[--reserve->nr];
-			tables->nr_pages++;
-			WRITE_ONCE(*entry, ept_entry_make_table(table));
-		} else if (value & EPT_ENTRY_LARGE) {
-			return entry;
-		} else {
 			table = ept_entry_table(value);
+			continue;
 		}
+		if (!reserve || !reserve->nr)
+			return entry;
+		table = reserve->page[--reserve->nr];
+		tables->nr_pages++;
+		WRITE_ONCE(*entry, ept_entry_make_table(table));
 	}
 	*found = level;
 	return &table[ept_index(gpa, level)];
