@@ -280,7 +280,7 @@ static void reserved_fields_are_zero(void)
 	struct dune_caps caps;
 	struct dune_state state;
 	struct dune_tile tile = { .tile = 1 };
-	struct dune_hold_kvm hold = { .flags = ~DUNE_HOLD_SHARED };
+	struct dune_hold_kvm hold = { .flags = ~DUNE_HOLD_SHARED, .kvm_vm_fd = -1 };
 
 	raw_create(&raw);
 	CHECK_OK(ioctl(raw.device, DUNE_GET_CAPS, &caps));

@@ -175,6 +175,7 @@ static void three_faults_end_the_guest(void)
 	CHECK_EQ(inject(PF), DUNE_EXIT_MEMORY);
 	CHECK_EQ(inject(PF), DUNE_EXIT_MEMORY);
 	CHECK_EQ(inject(PF), DUNE_EXIT_SHUTDOWN);
+	CHECK_EQ(raw.run->exit_reason, DUNE_EXIT_SHUTDOWN);
 }
 
 /* A new state has no part in what was to be delivered to the old one. */

@@ -163,6 +163,7 @@ static void a_hypercall_from_ring_3_is_not_one(void)
 static void only_exceptions_can_be_injected(void)
 {
 	static const uint32_t wrong[] = {
+		6,		       /* not said to be valid */
 		DUNE_INJECT_VALID | 2, /* NMI */
 		DUNE_INJECT_VALID | 32,
 		DUNE_INJECT_VALID | 255,
