@@ -11,7 +11,6 @@
 #   make -C sandbox  BUILD=           ->  $(BUILD)/sandbox/dune-sandbox
 #   make -C samples  BUILD=           ->  $(BUILD)/samples/*
 #   make -C tests    BUILD=           ->  $(BUILD)/tests/{unit,guest,sandbox,attack,bench,fuzz}/*
-#   make -C tests/break BUILD= KDIR=  ->  $(BUILD)/break/dune_break.ko
 #
 # CFLAGS, CC and AR arrive through the environment; a part adds its own flags to them. libdune is
 # ready before sandbox, samples and tests start. Everything that runs Dune goes through
@@ -51,27 +50,26 @@ MAKEFLAGS += --no-print-directory
 # V=1 shows the commands of the build.
 silent := $(if $(V),,-s)
 
-parts := $(patsubst %/Makefile,%,$(wildcard $(addsuffix /Makefile,kern kern/tools libdune sandbox samples tests tests/break)))
-# Those that are built against a kernel.
-kmods := $(filter kern tests/break,$(parts))
-user  := $(filter-out $(kmods) kern/tools libdune,$(parts))
+parts := $(patsubst %/Makefile,%,$(wildcard $(addsuffix /Makefile,kern kern/tools libdune sandbox samples tests)))
+user  := $(filter-out kern kern/tools libdune,$(parts))
 # What is used, without what tests it.
-wares := $(filter-out tests tests/break,$(parts))
+wares := $(filter-out tests,$(parts))
 
 .PHONY: all help demo check check-kernels check-variants check-debug check-mutants check-power lint bench fuzz fuzz-host run shell clean distclean format install-deps kernel $(parts)
 .DEFAULT_GOAL := all
 
 all: $(parts)
 
-$(filter-out $(kmods),$(parts)): | install-deps
+$(filter-out kern,$(parts)): | install-deps
 	@$(MAKE) $(silent) -C $@ BUILD=$(BUILD)
 
-# Modules for a kernel of a later Debian are built with that Debian's compiler.
-$(kmods): | install-deps
-	@$(if $(filter native,$(MACHINE)),,tests/machine/build-in $(KERNEL)) $(MAKE) $(silent) -C $@ BUILD=$(BUILD) KDIR=$(KDIR)
-	@$(if $(filter kern,$@),$(if $(filter native,$(MACHINE)),,tests/machine/build-in $(KERNEL)) $(MAKE) $(silent) -C tests/inject BUILD=$(BUILD) KDIR=$(KDIR))
+# The module, and the one that tests it. For a kernel of a later Debian they are built with that
+# Debian's compiler.
+build_in := $(if $(filter native,$(MACHINE)),,tests/machine/build-in $(KERNEL))
+kern: | install-deps kernel
+	@$(build_in) $(MAKE) $(silent) -C kern BUILD=$(BUILD) KDIR=$(KDIR)
+	@$(build_in) $(MAKE) $(silent) -C tests/inject BUILD=$(BUILD) KDIR=$(KDIR)
 
-$(if $(kmods),$(kmods): | kernel)
 $(if $(filter libdune,$(parts)),$(user): libdune)
 
 install-deps:

@@ -18,7 +18,6 @@
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 
 #define FAIL_FILE "/sys/module/dune_inject/parameters/fail"
 enum { MAX_CALLS = 200, REPEATS = 3, KEPT_BYTES = 8192, SECONDS = 280 };
@@ -93,22 +92,20 @@ static int kvm_vm = -1;
 
 /* ---- The failure ------------------------------------------------------------------- */
 
-static bool write_fail(const char *text)
+static int write_fail(const char *text)
 {
-	int fd = open(FAIL_FILE, O_WRONLY | O_CLOEXEC);
-	bool written = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-
-	close(fd);
-	return written;
+	return module_write_parameter("dune_inject", "fail", text);
 }
 
 static void arm(const struct failure *failure, unsigned nth, pid_t pid)
 {
 	char text[128];
+	int err;
 
 	snprintf(text, sizeof(text), "%s %ld %u %d", failure->symbol, failure->value, nth, pid);
-	if (!write_fail(text))
-		FAIL("no probe for \"%s\": %s", text, strerror(errno));
+	err = write_fail(text);
+	if (err)
+		FAIL("no probe for \"%s\": %s", text, strerror(-err));
 }
 
 /* Whether the call did fail; where it came from is kept. */
@@ -342,27 +339,6 @@ static void fail_each_load(const struct failure *failure)
 
 /* ---- Tests ------------------------------------------------------------------------------------ */
 
-static int open_path(const char *name)
-{
-	char path[512];
-
-	snprintf(path, sizeof(path), "%s/%s", getenv("DUNE_ROOT") ?: "/dune", name);
-	return open(path, O_RDONLY | O_CLOEXEC);
-}
-
-static void load_inject(void)
-{
-	int fd = open_path("tests/inject/dune_inject.ko");
-
-	if (fd < 0) {
-		module_load_dune();
-		TEST_REQUIRE(false, "there is no dune_inject.ko");
-	}
-	if (!module_is_loaded("dune_inject"))
-		CHECK_OK(syscall(SYS_finit_module, fd, "", 0));
-	close(fd);
-}
-
 static void begin(void)
 {
 	char path[512];
@@ -403,7 +379,7 @@ static void finish(void)
 static void with_injection(void (*test)(void))
 {
 	pid_t child;
-	int code;
+	int err, code;
 
 	TEST_REQUIRE(geteuid() == 0, "not root");
 	TEST_REQUIRE(module_is_loaded("dune"), "dune is not a module here");
@@ -411,8 +387,9 @@ static void with_injection(void (*test)(void))
 	TEST_REQUIRE(sysconf(_SC_NPROCESSORS_ONLN) == 1, "takes minutes with two emulated CPUs");
 	/* It comes first; unloading dune.ko here is also what keeps its parameters. */
 	CHECK_EQ(module_unload("dune"), 0);
-	load_inject();
+	err = module_is_loaded("dune_inject") ? 0 : module_load("dune_inject", "");
 	CHECK_EQ(module_load_dune(), 0);
+	CHECK_EQ(err, 0);
 	child = harness_fork();
 	if (!child) {
 		begin();

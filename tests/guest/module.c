@@ -81,6 +81,20 @@ int module_load(const char *name, const char *with)
 	return result;
 }
 
+int module_write_parameter(const char *name, const char *parameter, const char *value)
+{
+	char path[512];
+	int fd, result;
+
+	snprintf(path, sizeof(path), "/sys/module/%s/parameters/%s", name, parameter);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	result = write(fd, value, strlen(value)) < 0 ? -errno : 0;
+	close(fd);
+	return result;
+}
+
 int module_load_dune_with(const char *more)
 {
 	char all[sizeof(parameters) + 64];

@@ -12,6 +12,8 @@ int module_unload(const char *name);
 int module_open(const char *name);
 /* Loads one of them: 0 or -errno. */
 int module_load(const char *name, const char *parameters);
+/* Writes a parameter of a loaded module: 0 or -errno. */
+int module_write_parameter(const char *name, const char *parameter, const char *value);
 /* dune.ko, with the parameters it had when it was first asked for. */
 int module_load_dune(void);
 /* … and with these, too, which override them. */

@@ -3,7 +3,7 @@
  * Where the CPU refuses the guest, or leaves it for a reason that the module
  * does not know, the caller gets numbers, the kernel's log the guest's state by
  * name, and the user of libdune a line that names the reason. No caller can
- * bring that about, so tests/break/dune_break.c does.
+ * bring that about, so tests/inject/dune_inject.c does.
  */
 #define _GNU_SOURCE
 #include "guest.h"
@@ -71,22 +71,21 @@ static unsigned log_count(const char *text)
 }
 
 /* At the next hypercall of this process; it ends with break_end(). */
-static void break_begin(const char *what, int times)
+static void break_begin(const char *what)
 {
-	char parameters[128];
+	char text[64];
 
 	TEST_REQUIRE(geteuid() == 0, "not root");
-	/* What is left of a test that failed. */
-	if (module_is_loaded("dune_break"))
-		CHECK_EQ(module_unload("dune_break"), 0);
-	snprintf(parameters, sizeof(parameters), "process=%d what=%s times=%d", getpid(), what,
-		 times);
-	CHECK_EQ(module_load("dune_break", parameters), 0);
+	/* It may be left of a test that failed. */
+	if (!module_is_loaded("dune_inject"))
+		CHECK_EQ(module_load("dune_inject", ""), 0);
+	snprintf(text, sizeof(text), "%s %d", what, getpid());
+	CHECK_EQ(module_write_parameter("dune_inject", "break_vmcs", text), 0);
 }
 
 static void break_end(void)
 {
-	CHECK_EQ(module_unload("dune_break"), 0);
+	CHECK_EQ(module_unload("dune_inject"), 0);
 }
 
 /* The log takes three of them in five seconds. */
@@ -104,7 +103,7 @@ static void a_state_that_the_cpu_refuses(void)
 	raw_create(&raw);
 	raw_load(&raw, raw_count, 0, 0);
 	begin_log();
-	break_begin("rflags", 1);
+	break_begin("rflags");
 	CHECK_EQ(raw_run(&raw), DUNE_EXIT_HYPERCALL);
 	break_end();
 	CHECK_EQ(raw_run(&raw), DUNE_EXIT_FAIL_ENTRY);
@@ -143,7 +142,7 @@ static void controls_that_the_cpu_refuses(void)
 	raw_create(&raw);
 	raw_load(&raw, raw_count, 0, 0);
 	begin_log();
-	break_begin("controls", 1);
+	break_begin("controls");
 	CHECK_EQ(raw_run(&raw), DUNE_EXIT_HYPERCALL);
 	break_end();
 	CHECK_EQ(raw_run(&raw), DUNE_EXIT_FAIL_ENTRY);
@@ -168,7 +167,7 @@ static void a_vmcs_that_is_not_launched(void)
 	raw_create(&raw);
 	raw_load(&raw, raw_count, 0, 0);
 	begin_log();
-	break_begin("launch", 1);
+	break_begin("launch");
 	CHECK_EQ(raw_run(&raw), DUNE_EXIT_HYPERCALL);
 	break_end();
 	CHECK_EQ(raw_run(&raw), DUNE_EXIT_FAIL_ENTRY);
@@ -188,7 +187,7 @@ static void an_exit_that_nothing_handles(void)
 	raw_create(&raw);
 	memcpy(raw.memory + RAW_CODE, rdtsc, sizeof(rdtsc));
 	begin_log();
-	break_begin("rdtsc", 1);
+	break_begin("rdtsc");
 	CHECK_EQ(raw_run(&raw), DUNE_EXIT_HYPERCALL);
 	break_end();
 	CHECK_EQ(raw_run(&raw), DUNE_EXIT_UNKNOWN);
@@ -212,7 +211,7 @@ static void the_log_is_not_flooded(void)
 	raw_create(&raw);
 	memcpy(raw.memory + RAW_CODE, rdtsc, sizeof(rdtsc));
 	begin_log();
-	break_begin("rdtsc", 1);
+	break_begin("rdtsc");
 	CHECK_EQ(raw_run(&raw), DUNE_EXIT_HYPERCALL);
 	break_end();
 	for (int i = 0; i < 1000; i++)
@@ -235,7 +234,7 @@ static void libdune_says_the_name(void)
 	if (!child) {
 		CHECK_OK(dup2(fds[1], 2));
 		enter_dune();
-		break_begin("rflags", 1);
+		break_begin("rflags");
 		for (;;)
 			getppid();
 	}

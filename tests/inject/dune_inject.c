@@ -1,41 +1,48 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * For tests: makes a kernel function fail when dune.ko calls it. Stock kernels
- * are built without the kernel's own fault injection; a probe at the function's
- * entry that returns at once does as well, and on each kernel.
+ * For tests: makes go wrong what does not by itself, by a probe in the kernel, so that
+ * dune.ko needs no hook for it. Stock kernels are built without the kernel's own fault
+ * injection; a probe does as well, and on each kernel. Never install it.
  *
  *   echo "SYMBOL VALUE NTH PID" >/sys/module/dune_inject/parameters/fail
  *
- * The NTHth call of SYMBOL from dune.ko returns VALUE; 0 only counts. With a
- * PID, calls of that process count wherever they come from: for the last call
- * of a function, which the compiler makes a jump. An empty line ends it. Reading
- * gives
+ * The NTHth call of SYMBOL from dune.ko returns VALUE at once; 0 only counts. With a PID,
+ * calls of that process count wherever they come from: for the last call of a function,
+ * which the compiler makes a jump. Reading gives "CALLS CALLER", where CALLER is where the
+ * failed call came from, or "-". Must be loaded before dune.ko.
+ * tests/fuzz/failed_calls_leave_nothing.c is the user.
  *
- *   CALLS CALLER
+ *   echo "WHAT PID" >/sys/module/dune_inject/parameters/break_vmcs
  *
- * where CALLER is where the failed call came from, or "-". Must be loaded before
- * dune.ko. tests/fuzz/failed_calls_leave_nothing.c is the user.
+ * At the next hypercall of the process, something in its current VMCS is made wrong, which
+ * no caller of the device can do. tests/guest/strange_exits_are_explained.c is the user.
+ *
+ * One of them is armed at a time; an empty line ends it.
  */
 #include <linux/kprobes.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/sched.h>
+#include <asm/vmx.h>
+
+static struct kprobe probe;
+static bool armed;
+static DEFINE_MUTEX(arm_lock);
+
+static char symbol[64];
+static int pid;
+
+/* ---- A call that fails ------------------------------------------------------ */
 
 static struct module *dune;
-
-static DEFINE_MUTEX(arm_lock);
-static bool armed;
-static char symbol[64];
 static unsigned long value;
 static unsigned int nth;
-static int pid;
 static atomic_t nr_calls;
 static char caller[128];
 
-/* ---- The probe ------------------------------------------------------------ */
-
 /* Where a function that fails at once goes: back to its caller. */
 asmlinkage void dune_inject_return(void);
+/* clang-format off */
 asm(".pushsection .text, \"ax\"\n"
 	".type dune_inject_return, @function\n"
 	".globl dune_inject_return\n"
@@ -44,8 +51,9 @@ asm(".pushsection .text, \"ax\"\n"
 	ASM_RET "\n"
 	".size dune_inject_return, .-dune_inject_return\n"
 	".popsection\n");
+/* clang-format on */
 
-static int at_entry(struct kprobe *probe, struct pt_regs *regs)
+static int at_entry(struct kprobe *unused, struct pt_regs *regs)
 {
 	unsigned long from = *(unsigned long *)regs->sp;
 	struct module *mod = READ_ONCE(dune);
@@ -61,47 +69,134 @@ static int at_entry(struct kprobe *probe, struct pt_regs *regs)
 }
 NOKPROBE_SYMBOL(at_entry);
 
-static struct kprobe probe = { .symbol_name = symbol, .pre_handler = at_entry };
-
-/* ---- The parameter ---------------------------------------------------------- */
-
-static void disarm(void)
-{
-	if (!armed)
-		return;
-	unregister_kprobe(&probe);
-	armed = false;
-	/* It is not to be used a second time as it is left. */
-	probe = (struct kprobe){ .symbol_name = symbol, .pre_handler = at_entry };
-}
-
-static int arm(const char *text)
+static int parse_fail(const char *text)
 {
 	long long new_value;
-	int err;
 
 	if (sscanf(text, "%63s %lli %u %d", symbol, &new_value, &nth, &pid) != 4)
 		return -EINVAL;
 	value = new_value;
 	atomic_set(&nr_calls, 0);
 	strscpy(caller, "-", sizeof(caller));
-	err = register_kprobe(&probe);
-	if (err)
-		return err;
-	armed = true;
+	probe.pre_handler = at_entry;
 	return 0;
 }
 
-static int fail_set(const char *text, const struct kernel_param *param)
+/* ---- A VMCS that is wrong ---------------------------------------------------- */
+
+static atomic_t nr_left;
+
+static u64 read_field(unsigned long field)
+{
+	u64 content;
+
+	asm volatile("vmread %1, %0" : "=r"(content) : "r"(field) : "cc");
+	return content;
+}
+
+static void write_field(unsigned long field, u64 content)
+{
+	asm volatile("vmwrite %0, %1" : : "r"(content), "r"(field) : "cc");
+}
+
+/* The guest's flags without the bit that is always set. */
+static void break_rflags(void)
+{
+	write_field(GUEST_RFLAGS, 0);
+}
+
+static void break_controls(void)
+{
+	write_field(PIN_BASED_VM_EXEC_CONTROL, ~0U);
+}
+
+/* RDTSC exits, and the module has no handler for it. */
+static void break_rdtsc(void)
+{
+	u64 controls = read_field(CPU_BASED_VM_EXEC_CONTROL);
+
+	write_field(CPU_BASED_VM_EXEC_CONTROL, controls | CPU_BASED_RDTSC_EXITING);
+}
+
+/* Not launched any more, and the module does not know. */
+static void break_launch(void)
+{
+	u64 vmcs;
+
+	asm volatile("vmptrst %0" : "=m"(vmcs) : : "cc", "memory");
+	asm volatile("vmclear %0" : : "m"(vmcs) : "cc", "memory");
+	asm volatile("vmptrld %0" : : "m"(vmcs) : "cc", "memory");
+}
+
+static const struct {
+	const char *name;
+	void (*function)(void);
+} ways[] = {
+	{ "rflags", break_rflags },
+	{ "controls", break_controls },
+	{ "rdtsc", break_rdtsc },
+	{ "launch", break_launch },
+};
+
+static void (*way)(void);
+
+/* Interrupts off, the VMCS current. */
+static int at_exit(struct kprobe *unused, struct pt_regs *regs)
+{
+	if (current->tgid == pid && read_field(VM_EXIT_REASON) == EXIT_REASON_VMCALL &&
+	    atomic_dec_if_positive(&nr_left) >= 0)
+		way();
+	return 0;
+}
+
+static int parse_break_vmcs(const char *text)
+{
+	char what[16];
+	int i;
+
+	if (sscanf(text, "%15s %d", what, &pid) != 2)
+		return -EINVAL;
+	way = NULL;
+	for (i = 0; i < ARRAY_SIZE(ways); i++) {
+		if (!strcmp(what, ways[i].name))
+			way = ways[i].function;
+	}
+	if (!way)
+		return -EINVAL;
+	atomic_set(&nr_left, 1);
+	strscpy(symbol, "dune:dune_exit_handle", sizeof(symbol));
+	probe.pre_handler = at_exit;
+	return 0;
+}
+
+/* ---- The parameters --------------------------------------------------------- */
+
+static void disarm(void)
+{
+	if (armed)
+		unregister_kprobe(&probe);
+	armed = false;
+}
+
+static int arm(const char *text, int (*parse)(const char *text))
 {
 	int err = 0;
 
 	mutex_lock(&arm_lock);
 	disarm();
-	if (*text && *text != '\n')
-		err = arm(text);
+	if (*text && *text != '\n') {
+		/* It is not to be used a second time as it is left. */
+		probe = (struct kprobe){ .symbol_name = symbol };
+		err = parse(text) ?: register_kprobe(&probe);
+		armed = !err;
+	}
 	mutex_unlock(&arm_lock);
 	return err;
+}
+
+static int fail_set(const char *text, const struct kernel_param *param)
+{
+	return arm(text, parse_fail);
 }
 
 static int fail_get(char *to, const struct kernel_param *param)
@@ -109,14 +204,20 @@ static int fail_get(char *to, const struct kernel_param *param)
 	return sysfs_emit(to, "%d %s\n", atomic_read(&nr_calls), caller);
 }
 
-static const struct kernel_param_ops fail_ops = {
-	.set = fail_set,
-	.get = fail_get,
-};
+static int break_vmcs_set(const char *text, const struct kernel_param *param)
+{
+	return arm(text, parse_break_vmcs);
+}
+
+static const struct kernel_param_ops fail_ops = { .set = fail_set, .get = fail_get };
 module_param_cb(fail, &fail_ops, NULL, 0600);
 MODULE_PARM_DESC(fail, "SYMBOL VALUE NTH PID: which call of dune.ko's fails");
 
-/* ---- Who is dune.ko ------------------------------------------------------------ */
+static const struct kernel_param_ops break_vmcs_ops = { .set = break_vmcs_set };
+module_param_cb(break_vmcs, &break_vmcs_ops, NULL, 0200);
+MODULE_PARM_DESC(break_vmcs, "WHAT PID: rflags, controls, rdtsc or launch, of whose VMCS");
+
+/* ---- Who is dune.ko --------------------------------------------------------- */
 
 static int module_changes(struct notifier_block *block, unsigned long state, void *data)
 {
@@ -143,4 +244,4 @@ static void __exit inject_exit(void)
 module_init(inject_init);
 module_exit(inject_exit);
 MODULE_LICENSE("GPL");
-MODULE_DESCRIPTION("Makes calls of Dune's module fail, for tests");
+MODULE_DESCRIPTION("Makes calls of Dune's module fail and breaks a guest's VMCS, for tests");
