@@ -121,6 +121,7 @@ shell: $(wares) kernel
 	@tests/machine/run -- sh -c "$$CMD"
 
 format:
+	@tests/machine/install lint
 	clang-format -i $$(git ls-files '*.c' '*.h')
 
 clean:
@@ -136,7 +137,7 @@ help:
 	@echo 'make check-kernels   all tests in the machine, on each supported kernel'
 	@echo 'make check-variants  a part of them with mitigations, KPTI, KASLR, the generic kernel'
 	@echo 'make check-debug     all of them on a kernel with KASAN, lockdep, kmemleak: built first, half an hour'
-	@echo 'make lint         gcc W=1 for each kernel, sparse, checkpatch'
+	@echo 'make lint         gcc W=1 for each kernel, sparse, checkpatch, clang-format'
 	@echo 'make check-power     kexec and panic while processes are inside'
 	@echo 'make check-mutants   take out one check after the other: a test must notice each time (half an hour)'
 	@echo 'make bench        measure; the peers run in the same boot'

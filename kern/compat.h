@@ -57,8 +57,8 @@ typedef int compat_young_t;
 #define compat_cr4_clear_vmxe() cr4_clear_bits_irqsoff(X86_CR4_VMXE)
 #else
 #define compat_can_own_vmx() false
-#define compat_cr4_set_vmxe() do { } while (0)
-#define compat_cr4_clear_vmxe() do { } while (0)
+#define compat_cr4_set_vmxe() ((void)0)
+#define compat_cr4_clear_vmxe() ((void)0)
 #endif
 
 /* 6.19 gave the calls at suspend and resume an argument and a handle. */
@@ -84,7 +84,8 @@ struct compat_syscore {
 #endif
 
 /* Later kernels keep this one, too, to KVM; see fpu.c. */
-#define COMPAT_HAS_SWITCH_FPU_RETURN (LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0))
+#define COMPAT_HAS_SWITCH_FPU_RETURN                                           \
+	(LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0))
 
 /*
  * From 6.16 the state lies behind the task; with the kernel's FPU checks on, the

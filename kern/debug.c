@@ -51,6 +51,13 @@ static void gpr_write(struct dune_vcpu *vcpu, int gpr, u64 value)
 		vcpu->run->gpr[gpr] = value;
 }
 
+static u64 dr_read(const struct dune_vcpu *vcpu, int dr)
+{
+	if (dr < 4)
+		return vcpu->dr[dr];
+	return dr == 6 ? vcpu->dr6 : vcpu->dr7;
+}
+
 static bool dr_write(struct dune_vcpu *vcpu, int dr, u64 value)
 {
 	if (dr < 4) {
@@ -88,8 +95,7 @@ int dune_debug_access(struct dune_vcpu *vcpu)
 		dr += 2;
 	}
 	if (qualification & TYPE_MOV_FROM_DR)
-		gpr_write(vcpu, gpr, dr < 4 ? vcpu->dr[dr] :
-				     dr == 6 ? vcpu->dr6 : vcpu->dr7);
+		gpr_write(vcpu, gpr, dr_read(vcpu, dr));
 	else if (!dr_write(vcpu, dr, gpr_read(vcpu, gpr)))
 		return dune_exit_answer(vcpu, X86_TRAP_GP);
 	dune_exit_skip_instruction();

@@ -40,12 +40,11 @@ struct dump {
 };
 
 #define SEGMENT(name_, NAME)                                                   \
-	((struct segment){                                                     \
-		.name = name_,                                                 \
-		.selector = vmcs_read16(GUEST_##NAME##_SELECTOR),              \
-		.limit = vmcs_read32(GUEST_##NAME##_LIMIT),                    \
-		.rights = vmcs_read32(GUEST_##NAME##_AR_BYTES),                \
-		.base = vmcs_read_natural(GUEST_##NAME##_BASE) })
+	((struct segment){ .name = name_,                                      \
+			   .selector = vmcs_read16(GUEST_##NAME##_SELECTOR),   \
+			   .limit = vmcs_read32(GUEST_##NAME##_LIMIT),         \
+			   .rights = vmcs_read32(GUEST_##NAME##_AR_BYTES),     \
+			   .base = vmcs_read_natural(GUEST_##NAME##_BASE) })
 
 /* The VMCS is current. */
 static void dump_read(struct dump *dump)
@@ -92,15 +91,20 @@ static void dump_read(struct dump *dump)
 
 static const char *reason_name(u32 reason)
 {
-	return dune_name_find(exit_reasons, ARRAY_SIZE(exit_reasons),
-			      reason & 0xffff) ?: "not in the SDM";
+	const char *name = dune_name_find(exit_reasons,
+					  ARRAY_SIZE(exit_reasons),
+					  reason & 0xffff);
+
+	return name ?: "not in the SDM";
 }
 
 static const char *error_name(u32 error)
 {
-	return dune_name_find(instruction_errors,
-			      ARRAY_SIZE(instruction_errors), error) ?:
-	       "not in the SDM";
+	const char *name = dune_name_find(instruction_errors,
+					  ARRAY_SIZE(instruction_errors),
+					  error);
+
+	return name ?: "not in the SDM";
 }
 
 static void print_cause(const struct dune_vcpu *vcpu, const struct dump *dump)

@@ -215,7 +215,8 @@ int dune_ept_clear_tile(struct dune_ept *ept, u32 tile)
 	/* A fault that found the tile before is outdated from here on. */
 	spin_lock(&ept->lock);
 	ept->invalidate_seq++;
-	dune_ept_remove_range(&ept->tables, gpa, gpa + DUNE_TILE_SIZE, &removed);
+	dune_ept_remove_range(&ept->tables, gpa, gpa + DUNE_TILE_SIZE,
+			      &removed);
 	spin_unlock(&ept->lock);
 	dune_ept_finish_removed(ept, &removed);
 	dune_tile_forget(&ept->tiles, hva);

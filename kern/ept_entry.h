@@ -53,7 +53,8 @@ static inline u64 ept_entry_make_table(const u64 *table)
 	return __pa(table) | VMX_EPT_RWX_MASK;
 }
 
-static inline u64 ept_entry_make_leaf(u64 pa, int level, u64 rwx, u8 memory_type)
+static inline u64 ept_entry_make_leaf(u64 pa, int level, u64 rwx,
+				      u8 memory_type)
 {
 	return pa | rwx | ((u64)memory_type << VMX_EPT_MT_EPTE_SHIFT) |
 	       (level > 1 ? EPT_ENTRY_LARGE : 0);

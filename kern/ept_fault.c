@@ -85,15 +85,15 @@ static int leaf_install(struct dune_ept *ept, struct dune_ept_fault *fault)
 
 	fault->empty_beside = level == 1 && empty_beside(entry);
 	old = *entry;
-	new = ept_entry_make_leaf(leaf->pa, level, leaf->rwx, leaf->memory_type);
+	new = ept_entry_make_leaf(leaf->pa, level, leaf->rwx,
+				  leaf->memory_type);
 	if (old == new)
 		return 0;
 	if (ept_entry_present(old)) {
 		/* Only more rights for the same page need no flush. */
 		if (!ept_entry_leaf(old, level))
 			dune_ept_remove(&ept->tables, entry, level, removed);
-		else if ((old ^ new) & ~(u64)VMX_EPT_RWX_MASK ||
-			 (old & ~new & VMX_EPT_RWX_MASK))
+		else if ((old ^ new) & ~(u64)VMX_EPT_RWX_MASK || old & ~new)
 			removed->any = true;
 	}
 	WRITE_ONCE(*entry, new);
@@ -150,9 +150,10 @@ static int fault_try(struct dune_ept *ept, struct dune_ept_fault *fault)
 
 	if (unlikely(fault->removed.any))
 		dune_ept_finish_removed(ept, &fault->removed);
-	if (unlikely(missing))
-		return dune_ept_reserve_fill(&fault->reserve, missing) ?:
-		       -EAGAIN;
+	if (unlikely(missing)) {
+		err = dune_ept_reserve_fill(&fault->reserve, missing);
+		return err ?: -EAGAIN;
+	}
 	return 0;
 }
 

@@ -25,7 +25,8 @@ static void table_free(struct dune_ept_tables *tables, u64 *table, int level)
 		if (ept_entry_leaf(table[i], level))
 			tables->nr_zapped++;
 		else
-			table_free(tables, ept_entry_table(table[i]), level - 1);
+			table_free(tables, ept_entry_table(table[i]),
+				   level - 1);
 	}
 	free_page((unsigned long)table);
 	tables->nr_pages--;

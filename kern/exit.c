@@ -46,7 +46,7 @@ static int raise(struct dune_vcpu *vcpu, u8 vector)
 	dune_exit_end_shadow(0);
 	/* The loop in run.c loads events only from the top. */
 	return dune_event_raise(vcpu, vector, 0) ? ACTION_INTERRUPT :
-						  DUNE_EXIT_SHUTDOWN;
+						   DUNE_EXIT_SHUTDOWN;
 }
 
 int dune_exit_answer(struct dune_vcpu *vcpu, u8 vector)
@@ -99,7 +99,8 @@ static int handle_exception_nmi(struct dune_vcpu *vcpu)
 		    INTR_TYPE_PRIV_SW_EXCEPTION) {
 			dune_exit_end_shadow(0);
 			vcpu->event.info = info & ~BIT(12);
-			vcpu->event.length = vmcs_read32(VM_EXIT_INSTRUCTION_LEN);
+			vcpu->event.length =
+				vmcs_read32(VM_EXIT_INSTRUCTION_LEN);
 			return ACTION_INTERRUPT;
 		}
 	}

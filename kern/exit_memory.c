@@ -28,8 +28,8 @@ int dune_exit_ept_violation(struct dune_vcpu *vcpu)
 	qualification = vmcs_read_natural(EXIT_QUALIFICATION);
 	vcpu->fault_qualification = qualification;
 	vcpu->fault.gpa = vmcs_read64(GUEST_PHYSICAL_ADDRESS);
-	vcpu->fault.access =
-		qualification & VMX_EPT_RWX_MASK ?: VMX_EPT_READABLE_MASK;
+	vcpu->fault.access = qualification & VMX_EPT_RWX_MASK ?:
+				     VMX_EPT_READABLE_MASK;
 	return ACTION_FAULT;
 }
 

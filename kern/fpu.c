@@ -50,11 +50,13 @@ void dune_fpu_load(void)
 	xfd_set(state->xfd);
 	if (cpu_feature_enabled(X86_FEATURE_XSAVES))
 		asm volatile("xrstors64 %0"
-			     : : "m"(state->regs.xsave), "a"(low), "d"(high)
+			     :
+			     : "m"(state->regs.xsave), "a"(low), "d"(high)
 			     : "memory");
 	else
 		asm volatile("xrstor64 %0"
-			     : : "m"(state->regs.xsave), "a"(low), "d"(high)
+			     :
+			     : "m"(state->regs.xsave), "a"(low), "d"(high)
 			     : "memory");
 }
 
@@ -67,15 +69,18 @@ void dune_fpu_put(void)
 	/* The format that the kernel itself would have chosen. */
 	if (cpu_feature_enabled(X86_FEATURE_XSAVES))
 		asm volatile("xsaves64 %0"
-			     : "+m"(state->regs.xsave) : "a"(low), "d"(high)
+			     : "+m"(state->regs.xsave)
+			     : "a"(low), "d"(high)
 			     : "memory");
 	else if (cpu_feature_enabled(X86_FEATURE_XSAVEC))
 		asm volatile("xsavec64 %0"
-			     : "+m"(state->regs.xsave) : "a"(low), "d"(high)
+			     : "+m"(state->regs.xsave)
+			     : "a"(low), "d"(high)
 			     : "memory");
 	else
 		asm volatile("xsave64 %0"
-			     : "+m"(state->regs.xsave) : "a"(low), "d"(high)
+			     : "+m"(state->regs.xsave)
+			     : "a"(low), "d"(high)
 			     : "memory");
 	xfd_set(this_cpu_read(xfd_found));
 	kernel_fpu_end();

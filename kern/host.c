@@ -18,8 +18,8 @@ static void write_cpu_state(int cpu)
 	store_idt(&idt);
 	vmcs_write_natural(HOST_IDTR_BASE, idt.address);
 	vmcs_write_natural(HOST_GDTR_BASE, (unsigned long)get_cpu_gdt_ro(cpu));
-	vmcs_write_natural(HOST_TR_BASE,
-			   (unsigned long)&get_cpu_entry_area(cpu)->tss.x86_tss);
+	value = (unsigned long)&get_cpu_entry_area(cpu)->tss.x86_tss;
+	vmcs_write_natural(HOST_TR_BASE, value);
 	value = cpu_read_msr(MSR_GS_BASE);
 	vmcs_write_natural(HOST_GS_BASE, value);
 

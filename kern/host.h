@@ -70,7 +70,7 @@ static __always_inline void dune_host_save(struct dune_host *host)
 		host->gs = gs;
 		host->ldt = ldt;
 	}
-	host->debugctl = cpu_read_msr(MSR_IA32_DEBUGCTLMSR); /* 32 bits in use */
+	host->debugctl = cpu_read_msr(MSR_IA32_DEBUGCTLMSR); /* 32 bits used */
 	host->inactive_gs_base = cpu_read_inactive_gs_base();
 }
 

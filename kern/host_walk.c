@@ -92,7 +92,8 @@ static __always_inline const u64 *leaf_find(struct mm_struct *mm,
  * Rights are the leaf's alone, since Linux restricts nothing higher up (what
  * page-table isolation adds there is not meant for user mode).
  */
-static __always_inline void leaf_read(struct host_leaf *leaf, u64 entry, int level)
+static __always_inline void leaf_read(struct host_leaf *leaf, u64 entry,
+				      int level)
 {
 	leaf->level = level;
 	leaf->pa = entry & PTE_PFN_MASK & ~(ept_level_size(level) - 1);
@@ -183,12 +184,14 @@ static int touch_write(u8 __user *address)
 
 	if (!user_access_begin(address, 1))
 		return -EFAULT;
+	/* clang-format off */
 	asm volatile("1:	lock; orb $0, (%[address])\n"
 		     "2:\n"
 		     _ASM_EXTABLE_TYPE_REG(1b, 2b, EX_TYPE_EFAULT_REG, %[err])
 		     : [err] "+r"(err)
 		     : [address] "r"(address)
 		     : "memory", "cc");
+	/* clang-format on */
 	user_access_end();
 	return err;
 }
@@ -219,7 +222,8 @@ static bool fault_directly(unsigned long hva, u32 access)
 	for (;;) {
 		mmap_read_lock(mm);
 		vma = find_vma(mm, hva);
-		if (!vma || hva < vma->vm_start || !access_allowed(vma, access)) {
+		if (!vma || hva < vma->vm_start ||
+		    !access_allowed(vma, access)) {
 			mmap_read_unlock(mm);
 			return false;
 		}

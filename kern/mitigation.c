@@ -58,8 +58,7 @@ struct vulnerability {
 static const char *act_l1tf(const char *status)
 {
 	/* Without KVM's word on it, EPT is reason enough, if anything is. */
-	if (cpu_mitigations_off() ||
-	    strstr(status, "VMX: vulnerable") ||
+	if (cpu_mitigations_off() || strstr(status, "VMX: vulnerable") ||
 	    strstr(status, "VMX: flush not necessary"))
 		return "no flush";
 	if (!boot_cpu_has(X86_FEATURE_FLUSH_L1D)) {
@@ -151,7 +150,8 @@ int __init dune_mitigation_init(bool unsafe)
 			continue;
 		if (!strcmp(status, "Vulnerable") ||
 		    !strncmp(status, "Vulnerable;", 11)) {
-			pr_info("%s: nothing, as the host (%s)\n", v->name, status);
+			pr_info("%s: nothing, as the host (%s)\n", v->name,
+				status);
 			continue;
 		}
 		done = v->act(status);

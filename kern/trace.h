@@ -18,6 +18,7 @@
 #include "vcpu.h"
 #include "vm.h"
 
+/* clang-format off */
 TRACE_EVENT(dune_enter,
 	TP_PROTO(const struct dune_vcpu *vcpu, int cpu),
 	TP_ARGS(vcpu, cpu),
@@ -103,6 +104,8 @@ TRACE_EVENT(dune_zap,
 	TP_printk("hva %#lx-%#lx %s", __entry->start, __entry->end,
 		  __entry->any ? "flushed" : "nothing mapped")
 );
+
+/* clang-format on */
 
 #endif /* DUNE_TRACE_H */
 

@@ -235,7 +235,8 @@ static int set_tile(struct dune_vm *vm, struct dune_tile __user *user)
 
 	if (copy_from_user(&tile, user, sizeof(tile)))
 		return -EFAULT;
-	if (tile.flags & ~DUNE_TILE_CLEAR || tile.tile >= dune_vmx_caps.nr_tiles)
+	if (tile.flags & ~DUNE_TILE_CLEAR ||
+	    tile.tile >= dune_vmx_caps.nr_tiles)
 		return -EINVAL;
 	if (tile.flags & DUNE_TILE_CLEAR) {
 		if (tile.hva)

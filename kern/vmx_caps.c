@@ -40,8 +40,8 @@ static const struct vmx_control controls[] = {
 		  CPU_BASED_MONITOR_EXITING | CPU_BASED_RDPMC_EXITING |
 		  CPU_BASED_CR8_LOAD_EXITING | CPU_BASED_CR8_STORE_EXITING |
 		  CPU_BASED_MOV_DR_EXITING | CPU_BASED_UNCOND_IO_EXITING |
-		  CPU_BASED_ACTIVATE_SECONDARY_CONTROLS, 0,
-	  &dune_vmx_caps.primary },
+		  CPU_BASED_ACTIVATE_SECONDARY_CONTROLS,
+	  0, &dune_vmx_caps.primary },
 	/*
 	 * No XSAVES: supervisor state components are the host's alone, and the
 	 * instruction is #UD without the control. WBINVD must not be the
@@ -82,13 +82,16 @@ static int require_vmx(void)
 	if (boot_cpu_data.x86_vendor != X86_VENDOR_INTEL &&
 	    boot_cpu_data.x86_vendor != X86_VENDOR_CENTAUR &&
 	    boot_cpu_data.x86_vendor != X86_VENDOR_ZHAOXIN)
-		return missing("it has no VT-x (VMX); AMD's SVM is not supported");
+		return missing(
+			"it has no VT-x (VMX); AMD's SVM is not supported");
 	if (!cpuid_has_vmx())
-		return missing("it has no VT-x (VMX), or a hypervisor hides it");
+		return missing(
+			"it has no VT-x (VMX), or a hypervisor hides it");
 	if (rdmsr_safe(MSR_IA32_FEAT_CTL, &feat_ctl, &high) ||
 	    !(feat_ctl & FEAT_CTL_LOCKED) ||
 	    !(feat_ctl & FEAT_CTL_VMX_ENABLED_OUTSIDE_SMX))
-		return missing("firmware has locked VT-x (VMX) off; enable it there");
+		return missing(
+			"firmware has locked VT-x (VMX) off; enable it there");
 	if (!boot_cpu_has(X86_FEATURE_VMX))
 		return missing("the kernel has turned VT-x (VMX) off");
 	return 0;
@@ -97,7 +100,8 @@ static int require_vmx(void)
 static int require_features(void)
 {
 	if (!boot_cpu_has(X86_FEATURE_FSGSBASE))
-		return missing("no FSGSBASE (or nofsgsbase on the command line)");
+		return missing(
+			"no FSGSBASE (or nofsgsbase on the command line)");
 	if (!boot_cpu_has(X86_FEATURE_NX))
 		return missing("no NX (execute disable)");
 	if (!boot_cpu_has(X86_FEATURE_XSAVE))
@@ -105,6 +109,13 @@ static int require_features(void)
 	if (compat_cpu_has_fred())
 		return missing("the kernel uses FRED; boot with fred=off");
 	return 0;
+}
+
+/* What people ask about first. */
+static bool lacks_ept(const struct vmx_control *c, u32 may)
+{
+	return c->value == &dune_vmx_caps.secondary &&
+	       (c->required & ~may & SECONDARY_EXEC_ENABLE_EPT);
 }
 
 static int require_controls(void)
@@ -125,9 +136,7 @@ static int require_controls(void)
 		if (c->required & ~may) {
 			pr_err("not usable on this CPU: %s controls lack %#x%s\n",
 			       c->name, c->required & ~may,
-			       c->required & ~may & SECONDARY_EXEC_ENABLE_EPT &&
-					       c->msr == MSR_IA32_VMX_PROCBASED_CTLS2 ?
-				       " (EPT)" : "");
+			       lacks_ept(c, may) ? " (EPT)" : "");
 			return -EOPNOTSUPP;
 		}
 		*c->value = c->required | (c->optional & may) | must;
@@ -160,7 +169,8 @@ static int require_ept(void)
  * A guest may change these; the rest exits, and is #GP there. VMXE and what
  * VMX fixes are never the guest's, nor is a bit that the CPU does not have.
  */
-#define CR0_GUEST (X86_CR0_MP | X86_CR0_EM | X86_CR0_TS | X86_CR0_WP | X86_CR0_AM)
+#define CR0_GUEST                                                              \
+	(X86_CR0_MP | X86_CR0_EM | X86_CR0_TS | X86_CR0_WP | X86_CR0_AM)
 #define CR4_GUEST                                                              \
 	(X86_CR4_TSD | X86_CR4_DE | X86_CR4_PSE | X86_CR4_PGE |                \
 	 X86_CR4_OSFXSR | X86_CR4_OSXMMEXCPT | X86_CR4_UMIP |                  \
@@ -200,8 +210,8 @@ static int find_registers(void)
 int __init dune_vmx_caps_init(void)
 {
 	static int (*const steps[])(void) __initconst = {
-		require_vmx, require_features, require_controls, require_ept,
-		find_registers,
+		require_vmx, require_features, require_controls,
+		require_ept, find_registers,
 	};
 	int i, err = 0;
 

@@ -70,7 +70,7 @@
 
 /* Why DUNE_RUN returned. */
 enum dune_exit {
-	DUNE_EXIT_HYPERCALL = 0, /* VMCALL from ring 0; rip is already past it */
+	DUNE_EXIT_HYPERCALL = 0, /* VMCALL from ring 0; rip is past it */
 	DUNE_EXIT_INTR = 1, /* the kernel had work (signal, timer): run again */
 	DUNE_EXIT_MEMORY = 2, /* an access that the process could not make */
 	DUNE_EXIT_SHUTDOWN = 3, /* triple fault */

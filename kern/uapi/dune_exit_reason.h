@@ -11,6 +11,7 @@
  * Basic exit reasons (Intel SDM, "VMX Basic Exit Reasons"), with the names that
  * Linux gives them in its own traces. Rows for an array of { number, name }.
  */
+/* clang-format off */
 #define DUNE_EXIT_REASONS                                                      \
 	{ 0, "EXCEPTION_NMI" }, { 1, "EXTERNAL_INTERRUPT" },                   \
 	{ 2, "TRIPLE_FAULT" }, { 3, "INIT_SIGNAL" }, { 4, "SIPI_SIGNAL" },     \
@@ -67,6 +68,7 @@
 	{ 25, "VM entry with invalid execution controls in executive VMCS" },  \
 	{ 26, "VM entry with events blocked by MOV SS" },                      \
 	{ 28, "invalid operand to INVEPT or INVVPID" }
+/* clang-format on */
 
 struct dune_name {
 	unsigned int number;
