@@ -14,7 +14,7 @@
 #include "tile.h"
 #include "trap.h"
 
-#define PUBLIC     __attribute__((visibility("default")))
+#define PUBLIC	   __attribute__((visibility("default")))
 #define MAX_ARENAS 64
 #define USER_TOP   (1ull << 47)
 

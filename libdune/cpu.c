@@ -42,7 +42,15 @@ static struct gate idt[DUNE_NR_VECTORS] __attribute__((aligned(4096)));
 
 bool dune_cpu_has_smap;
 
-/* Ring 3 may raise #BP and #OF itself. #DB and #DF have stacks of their own. */
+/* #DB and #DF have stacks of their own. */
+static uint8_t ist_of(unsigned vector)
+{
+	if (vector == 1)
+		return 2;
+	return vector == 8 ? 3 : 1;
+}
+
+/* Ring 3 may raise #BP and #OF itself. */
 void dune_cpu_init_idt(void)
 {
 	dune_cpu_has_smap = dune.caps.cr4_allowed & X86_CR4_SMAP;
@@ -53,7 +61,7 @@ void dune_cpu_init_idt(void)
 		idt[vector] = (struct gate){
 			.offset_low = entry,
 			.selector = DUNE_SEL_CODE0,
-			.ist = vector == 1 ? 2 : vector == 8 ? 3 : 1,
+			.ist = ist_of(vector),
 			.type = 0x8e | dpl << 5,
 			.offset_middle = entry >> 16,
 			.offset_high = entry >> 32,

@@ -19,30 +19,30 @@
 #ifndef LIBDUNE_CPU_H
 #define LIBDUNE_CPU_H
 
-#define CPU_BYTES       0x100000
-#define CPU_IST_LEVEL   0x8000
+#define CPU_BYTES	0x100000
+#define CPU_IST_LEVEL	0x8000
 #define CPU_IST1_BOTTOM 0x2000
-#define CPU_IST1_TOP    0x42000
+#define CPU_IST1_TOP	0x42000
 #define CPU_IST2_BOTTOM 0x43000
-#define CPU_IST2_TOP    0x53000
+#define CPU_IST2_TOP	0x53000
 #define CPU_IST3_BOTTOM 0x54000
-#define CPU_IST3_TOP    0x5c000
+#define CPU_IST3_TOP	0x5c000
 #define CPU_HOST_BOTTOM 0x5d000
 
-#define CPU_SELF      0
-#define CPU_SCRATCH   8
-#define CPU_RING3     16
-#define CPU_FS_RING0  24
-#define CPU_FS_RING3  32
-#define CPU_ENTER_RSP 40
-#define CPU_STOP_IST1 48
-#define CPU_RUN       56
-#define CPU_VCPU_FD   64
-#define CPU_SIGNAL    68
-#define CPU_TSS       76
-#define CPU_IST1      (CPU_TSS + 36)
-#define CPU_IST2      (CPU_TSS + 44)
-#define CPU_IST3      (CPU_TSS + 52)
+#define CPU_SELF	0
+#define CPU_SCRATCH	8
+#define CPU_RING3	16
+#define CPU_FS_RING0	24
+#define CPU_FS_RING3	32
+#define CPU_ENTER_RSP	40
+#define CPU_STOP_IST1	48
+#define CPU_RUN		56
+#define CPU_VCPU_FD	64
+#define CPU_SIGNAL	68
+#define CPU_TSS		76
+#define CPU_IST1	(CPU_TSS + 36)
+#define CPU_IST2	(CPU_TSS + 44)
+#define CPU_IST3	(CPU_TSS + 52)
 
 /* struct ring3_context, as enter.S pushes it. */
 #define RING3_PREVIOUS 0
@@ -65,7 +65,7 @@ struct ring3_context {
 	struct ring3_context *previous;
 	uint64_t *value; /* NULL tells dune_ring3_run() from dune_ring3_call() */
 	uint64_t callee_saved[6];
-	uint64_t return_address; /* of dune_ring3_call() */
+	uint64_t return_address;    /* of dune_ring3_call() */
 	struct dune_ring3_end *end; /* may be NULL */
 };
 
@@ -83,20 +83,20 @@ struct cpu {
 	struct cpu *self;
 	uint64_t scratch;
 	struct ring3_context *ring3; /* the innermost one */
-	uint64_t fs_ring0; /* FS base of ring 0 while ring 3 runs */
-	uint64_t fs_ring3; /* FS base of ring 3 between calls */
-	uint64_t enter_rsp; /* caller's stack, outside */
-	uint64_t stop_ist1; /* IST 1 after a stop leaves handlers behind */
+	uint64_t fs_ring0;	     /* FS base of ring 0 while ring 3 runs */
+	uint64_t fs_ring3;	     /* FS base of ring 3 between calls */
+	uint64_t enter_rsp;	     /* caller's stack, outside */
+	uint64_t stop_ist1;	     /* IST 1 after a stop leaves handlers behind */
 	struct dune_run *run;
 	int vcpu_fd;
 	uint8_t signal_state; /* SIGNAL_* */
-	bool in_fault; /* a signal that comes now belongs to the trap */
+	bool in_fault;	      /* a signal that comes now belongs to the trap */
 	uint8_t pad0[6];
 	struct tss tss;
 	uint64_t fault_cr2; /* with SIGNAL_AT_EXIT */
 	struct caught_signal signal;
-	uint64_t start_mask; /* signals, while a child is being made */
-	struct cpu *next; /* all cpus of the process; under dune.lock */
+	uint64_t start_mask;		   /* signals, while a child is being made */
+	struct cpu *next;		   /* all cpus of the process; under dune.lock */
 	uint64_t refused_rip, refused_gva; /* last refused access, to see a loop */
 	uint32_t refused_count;
 	bool borrowed; /* a vfork child's: the parent frees it */

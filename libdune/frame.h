@@ -7,19 +7,19 @@
 #ifndef LIBDUNE_FRAME_H
 #define LIBDUNE_FRAME_H
 
-#define FRAME_R11     48
-#define FRAME_RAX     80
-#define FRAME_RCX     88
-#define FRAME_RDI     112
-#define FRAME_FS_BASE 120
-#define FRAME_VECTOR  128
-#define FRAME_ERROR   136
-#define FRAME_RIP     144
-#define FRAME_CS      152
-#define FRAME_RFLAGS  160
-#define FRAME_RSP     168
-#define FRAME_SS      176
-#define FRAME_BYTES   184
+#define FRAME_R11	     48
+#define FRAME_RAX	     80
+#define FRAME_RCX	     88
+#define FRAME_RDI	     112
+#define FRAME_FS_BASE	     120
+#define FRAME_VECTOR	     128
+#define FRAME_ERROR	     136
+#define FRAME_RIP	     144
+#define FRAME_CS	     152
+#define FRAME_RFLAGS	     160
+#define FRAME_RSP	     168
+#define FRAME_SS	     176
+#define FRAME_BYTES	     184
 
 #define FRAME_VECTOR_SYSCALL 256
 
@@ -28,24 +28,24 @@
  * IOPL is the one thing there that ring 3 cannot forge. Everywhere IF is set;
  * interrupts go to the host whatever it says.
  */
-#define RFLAGS_RING0    0x3202
-#define RFLAGS_RING3    0x202
-#define RFLAGS_IOPL     0x3000
-#define RFLAGS_AC       0x40000
+#define RFLAGS_RING0 0x3202
+#define RFLAGS_RING3 0x202
+#define RFLAGS_IOPL  0x3000
+#define RFLAGS_AC    0x40000
 /* What ring 3 may have in RFLAGS: the arithmetic flags, TF DF IF RF AC ID. */
-#define RFLAGS_USER     0x250fd5
+#define RFLAGS_USER 0x250fd5
 
 /* Rows of dune_trap_table[] after the 32 exceptions. */
 #define TRAP_PAGE_FAULT_SLOW 32 /* a page fault that needs a look first */
-#define TRAP_SYSCALL         33
-#define TRAP_ROWS            34
+#define TRAP_SYSCALL	     33
+#define TRAP_ROWS	     34
 
 /* #PF error code. The last one is ours: fault.c sets it in page faults that the host's
  * mappings caused and not the guest's tables; trap.c takes it out. */
 #define PF_PRESENT 1
 #define PF_WRITE   2
-#define PF_USER    4
+#define PF_USER	   4
 #define PF_FETCH   16
-#define PF_HOST    0x4000
+#define PF_HOST	   0x4000
 
 #endif

@@ -27,7 +27,7 @@ struct kernel_action {
 	uint64_t mask;
 };
 
-#define SIGINFO_BYTES     128
+#define SIGINFO_BYTES	  128
 #define SW_RESERVED_BYTES 48
 
 /* One is enough: all signals are blocked until it has been given. */

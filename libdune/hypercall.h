@@ -8,9 +8,9 @@
 #define LIBDUNE_HYPERCALL_H
 
 /* RAX of a hypercall; numbers below are the kernel's system calls. */
-#define HYPERCALL_CALL   0x40000000 /* call rdi(rsi, rdx, r10) in host context */
+#define HYPERCALL_CALL	 0x40000000 /* call rdi(rsi, rdx, r10) in host context */
 #define HYPERCALL_SIGNAL 0x40000002 /* go on with the frame in rdi, signals first */
-#define HYPERCALL_LEAVE  0x40000001 /* rsp in rdi: go on there, outside */
+#define HYPERCALL_LEAVE	 0x40000001 /* rsp in rdi: go on there, outside */
 
 #ifndef __ASSEMBLY__
 #include <stdbool.h>
@@ -30,7 +30,7 @@ static inline long raw_syscall(long nr, long a, long b, long c, long d, long e, 
 	return result;
 }
 
-#define RAW(nr, ...)                   RAW_(nr, ##__VA_ARGS__, 0, 0, 0, 0, 0, 0)
+#define RAW(nr, ...) RAW_(nr, ##__VA_ARGS__, 0, 0, 0, 0, 0, 0)
 #define RAW_(nr, a, b, c, d, e, f, ...) \
 	raw_syscall(nr, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
 

@@ -16,10 +16,10 @@
 #include "pgtable.h"
 #include "tile.h"
 
-#define PAGE       4096ull
-#define ENTRIES    512
-#define POOL_BYTES (256ull << 20) /* address space only; memory comes on use */
-#define USER_TOP   (1ull << 47)
+#define PAGE	    4096ull
+#define ENTRIES	    512
+#define POOL_BYTES  (256ull << 20) /* address space only; memory comes on use */
+#define USER_TOP    (1ull << 47)
 #define MOST_INVLPG 16 /* pages; above, all of the TLB goes */
 
 enum level { LEVEL_4K, LEVEL_2M, LEVEL_1G, LEVEL_512G };
@@ -27,7 +27,7 @@ enum level { LEVEL_4K, LEVEL_2M, LEVEL_1G, LEVEL_512G };
 static struct {
 	char *base;
 	uint64_t used; /* bytes; only grows */
-	uint64_t gpa; /* of base */
+	uint64_t gpa;  /* of base */
 } pool;
 
 static uint64_t level_bytes(enum level level)
@@ -72,7 +72,7 @@ int dune_pgtable_init(void)
 	RAW(SYS_munmap, base + POOL_BYTES, start + POOL_BYTES - base);
 	pool.base = (char *)base;
 	pool.gpa = base % TILE_BYTES; /* in tile 0 */
-	table_alloc(1); /* the root */
+	table_alloc(1);		      /* the root */
 	return 0;
 }
 

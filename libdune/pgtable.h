@@ -14,7 +14,7 @@
 #define ENTRY_LARGE   (1ull << 7)
 #define ENTRY_ADDRESS 0x000ffffffffff000ull
 /* Present, writable, accessed and dirty: nothing for the CPU to write. */
-#define ENTRY_RING0   0x63ull
+#define ENTRY_RING0 0x63ull
 
 /* Notes: 0, or tile number + 1 with these. */
 #define NOTE_TILE   0xffffffffull

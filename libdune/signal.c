@@ -29,9 +29,9 @@
 #include "host.h"
 #include "hypercall.h"
 
-#define NR_SIGNALS  64
-#define SA_RESTORER 0x04000000
-#define KEPT_FLAGS  (SA_NOCLDSTOP | SA_NOCLDWAIT | SA_RESTART | SA_RESETHAND)
+#define NR_SIGNALS   64
+#define SA_RESTORER  0x04000000
+#define KEPT_FLAGS   (SA_NOCLDSTOP | SA_NOCLDWAIT | SA_RESTART | SA_RESETHAND)
 #define VMCALL_BYTES 3
 
 /* What the program asked for, where the kernel has catch_signal(). */

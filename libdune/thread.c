@@ -25,7 +25,7 @@
 /* What the four calls ask for, in one form. */
 struct request {
 	uint64_t flags, stack, tls; /* stack: top, or 0 */
-	uint64_t args[6]; /* to call again with */
+	uint64_t args[6];	    /* to call again with */
 	struct clone_args clone3;
 };
 

@@ -208,8 +208,8 @@ PUBLIC int dune_set_handler(unsigned vector, dune_handler handler, unsigned flag
 {
 	dune_handler entry;
 
-	if (vector >= DUNE_NR_VECTORS || flags & ~DUNE_SAVE_FPU || vector == 2 || vector == VECTOR_DF ||
-	    vector == 18)
+	if (vector >= DUNE_NR_VECTORS || flags & ~DUNE_SAVE_FPU || vector == 2 ||
+	    vector == VECTOR_DF || vector == 18)
 		return -EINVAL;
 	entry = handler ? table_entry(vector, handler, flags) : handle_default;
 	if (vector == VECTOR_DB)

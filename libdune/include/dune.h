@@ -29,8 +29,8 @@ extern "C" {
 /* What this process's Dune can do; see dune_get_info(). */
 struct dune_info {
 	uint32_t abi_version; /* of the module */
-	uint32_t nr_tiles; /* 1 GiB pieces that can be visible at once */
-	bool kvm_held; /* KVM keeps VMX on; otherwise the module does */
+	uint32_t nr_tiles;    /* 1 GiB pieces that can be visible at once */
+	bool kvm_held;	      /* KVM keeps VMX on; otherwise the module does */
 	bool guest_1g_pages;
 };
 
@@ -76,13 +76,13 @@ struct dune_frame {
 	uint64_t r15, r14, r13, r12, rbp, rbx; /* callee-saved */
 	uint64_t r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi;
 	uint64_t fs_base; /* of ring 3; not used where ring 0 was interrupted */
-	uint64_t vector; /* DUNE_VECTOR_SYSCALL for a system call */
-	uint64_t error; /* error code, 0 where the exception has none */
+	uint64_t vector;  /* DUNE_VECTOR_SYSCALL for a system call */
+	uint64_t error;	  /* error code, 0 where the exception has none */
 	uint64_t rip, cs, rflags, rsp, ss;
 };
 
 #define DUNE_VECTOR_SYSCALL 256
-#define DUNE_NR_VECTORS 32
+#define DUNE_NR_VECTORS	    32
 
 static inline bool dune_frame_is_user(const struct dune_frame *frame)
 {
@@ -130,9 +130,8 @@ void dune_frame_resume_at(struct dune_frame *frame, uint64_t rip, uint64_t rsp);
  * Returns 0, -EINVAL, -EEXIST (overlaps an arena or what ring 0 needs), -ENOMEM.
  */
 #define DUNE_ARENA_BYTES (1ull << 30) /* granule */
-#define DUNE_ARENA_KEEP (1u << 0)
-int dune_arena_create(uintptr_t start, size_t bytes, unsigned flags,
-		      void **arena);
+#define DUNE_ARENA_KEEP	 (1u << 0)
+int dune_arena_create(uintptr_t start, size_t bytes, unsigned flags, void **arena);
 
 /* True if [address, address + bytes) lies in one arena; overflow-safe. */
 bool dune_arena_contains(uint64_t address, uint64_t bytes);
@@ -157,9 +156,9 @@ int dune_copy_to_user(uint64_t user_to, const void *from, size_t bytes);
 
 /* How a run of ring-3 code ended. */
 struct dune_ring3_end {
-	uint64_t value; /* what it returned, or what dune_ring3_stop() was told */
-	uint32_t vector; /* DUNE_VECTOR_SYSCALL, or the exception that ended it */
-	uint32_t error; /* error code of the exception */
+	uint64_t value;	       /* what it returned, or what dune_ring3_stop() was told */
+	uint32_t vector;       /* DUNE_VECTOR_SYSCALL, or the exception that ended it */
+	uint32_t error;	       /* error code of the exception */
 	uint64_t rip, address; /* where, and CR2 for a page fault */
 };
 
@@ -176,9 +175,8 @@ int dune_ring3_run(const struct dune_frame *frame, struct dune_ring3_end *end);
  * arena) and returns what it returns in *value. 0; -EFAULT if it ended by a
  * fault (*end, may be NULL, tells which). Ring 0. The cheap way in and out.
  */
-int dune_ring3_call(uint64_t function, uint64_t stack_top, uint64_t a,
-		    uint64_t b, uint64_t c, uint64_t *value,
-		    struct dune_ring3_end *end);
+int dune_ring3_call(uint64_t function, uint64_t stack_top, uint64_t a, uint64_t b, uint64_t c,
+		    uint64_t *value, struct dune_ring3_end *end);
 
 /* From a handler: the innermost ring-3 run or call of this thread ends now;
  * takes effect when the handler returns. */
@@ -186,10 +184,10 @@ void dune_ring3_stop(struct dune_frame *frame, uint64_t value);
 
 /* ---- Page tables ------------------------------------------------------ */
 
-#define DUNE_PROT_READ 1u
+#define DUNE_PROT_READ	1u
 #define DUNE_PROT_WRITE 2u
-#define DUNE_PROT_EXEC 4u
-#define DUNE_PROT_USER 8u /* ring 3 too */
+#define DUNE_PROT_EXEC	4u
+#define DUNE_PROT_USER	8u /* ring 3 too */
 
 /*
  * Rights of the guest's page tables for [address, address + bytes), 4 KiB
@@ -203,12 +201,12 @@ int dune_protect(void *address, size_t bytes, unsigned prot);
  * The caller may change it with plain stores, then dune_invlpg(). */
 uint64_t *dune_pte(void *address);
 
-#define DUNE_PTE_PRESENT (1ull << 0)
-#define DUNE_PTE_WRITE (1ull << 1)
-#define DUNE_PTE_USER (1ull << 2)
+#define DUNE_PTE_PRESENT  (1ull << 0)
+#define DUNE_PTE_WRITE	  (1ull << 1)
+#define DUNE_PTE_USER	  (1ull << 2)
 #define DUNE_PTE_ACCESSED (1ull << 5)
-#define DUNE_PTE_DIRTY (1ull << 6)
-#define DUNE_PTE_NX (1ull << 63)
+#define DUNE_PTE_DIRTY	  (1ull << 6)
+#define DUNE_PTE_NX	  (1ull << 63)
 
 static inline void dune_invlpg(void *address)
 {

@@ -343,8 +343,8 @@ static void tiles_are_checked(void)
 	CHECK_OK(ioctl(raw.device, DUNE_SET_TILE, &tile));
 	CHECK_ERRNO(ioctl(raw.device, DUNE_SET_TILE, &tile), EEXIST); /* the tile */
 	/* … whatever it is to show. */
-	tile.hva = (uintptr_t)mmap((void *)(5ul << 40), 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS,
-				   -1, 0);
+	tile.hva = (uintptr_t)mmap((void *)(5ul << 40), 4096, PROT_READ,
+				   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	CHECK_EQ(tile.hva, 5ul << 40);
 	CHECK_ERRNO(ioctl(raw.device, DUNE_SET_TILE, &tile), EEXIST);
 	tile.hva = (uintptr_t)&tile & -1ull << 30;

@@ -4,19 +4,19 @@
 #define DUNE_TESTS_RING_0_ROWS_H
 
 /* How a row may end: a vector, or the code's own end; or either of two. */
-#define NONE	    0x100
-#define UD	    6
-#define NM	    7
-#define DF	    8
-#define TS	    10
-#define NP	    11
-#define SS	    12
-#define GP	    13
-#define PF	    14
-#define DB	    1
-#define BP	    3
-#define ANY	    0xffffffff /* as an error code */
-#define OR(a, b)    ((a) | (b) << 16)
+#define NONE	 0x100
+#define UD	 6
+#define NM	 7
+#define DF	 8
+#define TS	 10
+#define NP	 11
+#define SS	 12
+#define GP	 13
+#define PF	 14
+#define DB	 1
+#define BP	 3
+#define ANY	 0xffffffff /* as an error code */
+#define OR(a, b) ((a) | (b) << 16)
 
 #ifndef __ASSEMBLER__
 #include <stdint.h>

@@ -70,8 +70,8 @@ noreturn void bench_fail(const char *what);
  * How many operations are timed together: few enough that at least one
  * repetition ends before the next timer interrupt.
  */
-#define BENCH_CALLS 100
-#define BENCH_TOUCHES 64
+#define BENCH_CALLS	 100
+#define BENCH_TOUCHES	 64
 
 #define BENCH_PAGES	 512
 #define BENCH_PAGE_BYTES 4096

@@ -26,7 +26,7 @@ struct machine {
 	struct kvm_run *run;
 	char *pages, *large;
 	const char *code; /* what this operation runs … */
-	uint64_t gpa; /* … and where */
+	uint64_t gpa;	  /* … and where */
 };
 
 static void set_memory(struct machine *machine, unsigned slot, uint64_t gpa, void *memory,
@@ -193,8 +193,8 @@ void bench_kvm(struct bench_table *table)
 		  run_guest, 0 },
 		{ "first_touch_read", kvm_guest_read, PAGES_GPA, BENCH_TOUCHES, prepare_drop,
 		  run_guest, 0 },
-		{ "ept_fault", kvm_guest_write_odd, PAGES_GPA, BENCH_TOUCHES,
-		  prepare_populate_odd, run_guest, 0 },
+		{ "ept_fault", kvm_guest_write_odd, PAGES_GPA, BENCH_TOUCHES, prepare_populate_odd,
+		  run_guest, 0 },
 		{ "touch_1g_page", kvm_guest_write, LARGE_GPA, BENCH_LARGE_PAGES, NULL, run_guest,
 		  1 },
 		{ "fork_1g", kvm_guest_read, LARGE_GPA, 1, prepare_large_read, bench_fork, 1 },
@@ -204,9 +204,8 @@ void bench_kvm(struct bench_table *table)
 	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		machine.code = rows[i].code;
 		machine.gpa = rows[i].gpa;
-		bench_measure(table, &(struct bench_operation){ rows[i].operation, "kvm", rows[i].n,
-								rows[i].prepare, rows[i].run,
-								count_exits, &machine,
-								rows[i].once });
+		bench_measure(table, &(struct bench_operation){
+					     rows[i].operation, "kvm", rows[i].n, rows[i].prepare,
+					     rows[i].run, count_exits, &machine, rows[i].once });
 	}
 }

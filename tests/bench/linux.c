@@ -58,17 +58,16 @@ void bench_linux(struct bench_table *table)
 {
 	void *pages = bench_pages(), *large = bench_large();
 
-	bench_measure(table, &(struct bench_operation){ "hypercall_getpid", "linux", BENCH_CALLS, NULL,
-							run_getpid, 0, 0, 0 });
-	bench_measure(table,
-		      &(struct bench_operation){ "first_touch_write", "linux", BENCH_TOUCHES,
-						 bench_pages_drop, bench_pages_write, 0, pages, 0 });
+	bench_measure(table, &(struct bench_operation){ "hypercall_getpid", "linux", BENCH_CALLS,
+							NULL, run_getpid, 0, 0, 0 });
+	bench_measure(table, &(struct bench_operation){ "first_touch_write", "linux", BENCH_TOUCHES,
+							bench_pages_drop, bench_pages_write, 0,
+							pages, 0 });
 	bench_measure(table,
 		      &(struct bench_operation){ "first_touch_read", "linux", BENCH_TOUCHES,
 						 bench_pages_drop, bench_pages_read, 0, pages, 0 });
-	bench_measure(table,
-		      &(struct bench_operation){ "touch_1g_page", "linux", BENCH_LARGE_PAGES, NULL,
-						 bench_pages_write, 0, large, 1 });
+	bench_measure(table, &(struct bench_operation){ "touch_1g_page", "linux", BENCH_LARGE_PAGES,
+							NULL, bench_pages_write, 0, large, 1 });
 	bench_measure(table, &(struct bench_operation){ "fork_1g", "linux", 1, bench_large_read,
 							bench_fork, 0, large, 1 });
 	measure_round_trip(table);

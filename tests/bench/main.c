@@ -31,12 +31,18 @@ static const struct {
 	const char *operation;
 	double instructions, times_linux;
 } targets[] = {
-	{ "hypercall_getpid", 1000, 0 }, { "ring3_syscall_handled", 90, 0 },
-	{ "exception", 70, 0 },		 { "appel1_page", 90, 0 },
-	{ "ring3_call", 80, 0 },	 { "ept_fault", 750, 0 },
-	{ "ept_fault_in_order", 750, 0 }, { "first_touch_write", 0, 1.2 },
-	{ "first_touch_read", 0, 1.4 },	  { "touch_1g_page", 0, 1.3 },
-	{ "fork_1g", 0, 1.5 },		  { "module_exit", 280, 0 },
+	{ "hypercall_getpid", 1000, 0 },
+	{ "ring3_syscall_handled", 90, 0 },
+	{ "exception", 70, 0 },
+	{ "appel1_page", 90, 0 },
+	{ "ring3_call", 80, 0 },
+	{ "ept_fault", 750, 0 },
+	{ "ept_fault_in_order", 750, 0 },
+	{ "first_touch_write", 0, 1.2 },
+	{ "first_touch_read", 0, 1.4 },
+	{ "touch_1g_page", 0, 1.3 },
+	{ "fork_1g", 0, 1.5 },
+	{ "module_exit", 280, 0 },
 };
 
 enum { NR_SYSTEMS = sizeof(systems) / sizeof(systems[0]) };
@@ -107,8 +113,8 @@ static void print_row(FILE *to, const struct bench_table *table, const struct be
 /* Operation by operation, in the order of the targets, Dune first. */
 static void print_table(FILE *to, const struct bench_table *table)
 {
-	fprintf(to, "%-22s %-7s %13s %7s %11s %14s %8s\n", "operation", "system", bench_unit(), "exits",
-	       "MSR writes", "VMCS accesses", "target");
+	fprintf(to, "%-22s %-7s %13s %7s %11s %14s %8s\n", "operation", "system", bench_unit(),
+		"exits", "MSR writes", "VMCS accesses", "target");
 	for (unsigned operation = 0; operation < NR_TARGETS; operation++)
 		for (unsigned system = NR_SYSTEMS; system--;)
 			for (unsigned i = 0; i < table->nr_rows; i++)

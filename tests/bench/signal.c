@@ -111,6 +111,7 @@ void bench_signal(struct bench_table *table)
 							run_appel1, 0, pages, 0 });
 	if (prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON, 0, 0, &dispatch))
 		bench_fail("syscall user dispatch");
-	bench_measure(table, &(struct bench_operation){ "ring3_syscall_handled", "signal", BENCH_CALLS,
-							NULL, run_dispatched, 0, 0, 0 });
+	bench_measure(table,
+		      &(struct bench_operation){ "ring3_syscall_handled", "signal", BENCH_CALLS,
+						 NULL, run_dispatched, 0, 0, 0 });
 }

@@ -25,7 +25,7 @@
 /* One test: a function that runs in a child and returns if all is well. */
 struct harness_case {
 	void (*run)(void);
-	unsigned seconds; /* after which the child is killed and the test failed, on a fast kernel */
+	unsigned seconds; /* then the child is killed: failed; on a fast kernel */
 };
 
 #define HARNESS_SECONDS 20

@@ -41,7 +41,8 @@ static char *read_scratch(int fd, size_t *bytes)
 
 static _Noreturn void run_child(const int fds[3], const char *const argv[])
 {
-	const char *patience = getenv("DUNE_TEST_PATIENCE"); /* the runner's: how slow the machine is */
+	/* The runner's: how slow the machine is. */
+	const char *patience = getenv("DUNE_TEST_PATIENCE");
 
 	for (int fd = 0; fd < 3; fd++)
 		dup2(fds[fd], fd);
