@@ -356,6 +356,7 @@ static void lengths_and_counts(void)
 	CHECK_EQ(RAW(SYS_write, zero, own, -own), -EFAULT);
 	CHECK_EQ(RAW(SYS_write, zero, own, -own + bad), -EFAULT);
 	CHECK_EQ(RAW(SYS_read, zero, own, bad - own + 64), -EFAULT);
+	CHECK_EQ(RAW(SYS_getrandom, own, SIZE_MAX, 0), -EFAULT); /* Linux would write some */
 	CHECK_EQ(RAW(SYS_read, zero, bad, 0), 0); /* as in Linux: nothing is looked at */
 	CHECK_EQ(RAW(SYS_poll, own, -1, 0), -EFAULT);
 	CHECK_EQ(RAW(SYS_getgroups, INT32_MAX, own), -EFAULT);
