@@ -52,6 +52,7 @@ static void close_the_vcpu_first(void)
 	CHECK_EQ(raw_run(&raw), DUNE_EXIT_HYPERCALL);
 	close(raw.vcpu);
 	CHECK_ERRNO(lseek(raw.vcpu, 0, SEEK_SET), EBADF);
+	CHECK_OK(munmap(raw.run, DUNE_RUN_SIZE));
 	CHECK_OK(ioctl(raw.device, DUNE_GET_STATS, &stats));
 	CHECK_EQ(stats.value[DUNE_STAT_EXIT_HYPERCALL], 1); /* of a vcpu that is gone */
 	still_works();

@@ -5,10 +5,13 @@
  */
 #define _GNU_SOURCE
 #include "guest.h"
+#include "late.h"
 
 #include <cpuid.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/rseq.h>
 #include <sys/syscall.h>
 
 enum { AREA_BYTES = 16384, X87 = 0, SSE = 1, AVX = 2, OPMASK = 5, ZMM = 6, HI_ZMM = 7 };
@@ -132,6 +135,40 @@ static void on_breakpoint(struct dune_frame *frame)
 	memset(after, (int)x, sizeof(after));
 }
 
+static void *fill_late(void *late)
+{
+	static char page[LATE_PAGE];
+
+	for (;;) {
+		late_wait(late);
+		__asm__ volatile("fninit; pxor %%xmm0, %%xmm0; pxor %%xmm15, %%xmm15" ::: "memory");
+		late_fill(late, page);
+	}
+	return late;
+}
+
+/*
+ * The thread sleeps in the fault, and another uses the registers meanwhile. One with
+ * restartable sequences would see user mode next, which loads the registers for it.
+ */
+static void survives_a_fault_that_sleeps(void)
+{
+	struct late late;
+	pthread_t thread;
+
+	CHECK_OK(syscall(SYS_rseq, (char *)__builtin_thread_pointer() + __rseq_offset, 32,
+			 RSEQ_FLAG_UNREGISTER, RSEQ_SIG));
+	late_userfault(&late);
+	CHECK_EQ(pthread_create(&thread, NULL, fill_late, &late), 0);
+	enter_dune();
+	for (int i = 0; i < 20; i++) {
+		CHECK_OK(madvise(late.pages + LATE_PAGE, LATE_PAGE, MADV_DONTNEED));
+		fill(mine, i);
+		THROUGH(mine, after, "movb $1, (%[page])", [page] "r"(late.pages + LATE_PAGE));
+		check_same(mine, after);
+	}
+}
+
 static void survives_a_handler_that_uses_it(void)
 {
 	enter_dune();
@@ -171,6 +208,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		guest_test(survives_a_hypercall),
 		guest_test(survives_an_ept_fault),
+		guest_test(survives_a_fault_that_sleeps),
 		guest_test(survives_a_handler_that_uses_it),
 		guest_test(survives_preemption),
 	};
