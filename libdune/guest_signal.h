@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Signals inside: a signal that the host loop caught waits in struct cpu until it
- * can be given to the guest. signal.c catches and gives; signal_point.c says what
- * the guest was doing.
+ * can be given to the guest. signal.c catches and gives; signal_frame.c makes the
+ * frame; signal_point.c says what the guest was doing.
  */
 #ifndef LIBDUNE_GUEST_SIGNAL_H
 #define LIBDUNE_GUEST_SIGNAL_H
@@ -28,6 +28,7 @@ struct kernel_action {
 };
 
 #define SIGINFO_BYTES	  128
+#define SW_RESERVED_AT	  464 /* in the kernel's vector state */
 #define SW_RESERVED_BYTES 48
 
 /* One is enough: all signals are blocked until it has been given. */
@@ -55,6 +56,13 @@ void dune_signal_deliver_before_call(struct cpu *cpu);
 /* From the trap path (HYPERCALL_SIGNAL): goes on with frame, after the signal that
  * waits. The result for RAX. */
 long dune_signal_trap_exit(struct cpu *cpu, const struct dune_frame *frame);
+
+/* signal_frame.c: the guest's state becomes that at the start of the handler, and what
+ * it was is in a frame on its stack (trap: what caused the signal, or NULL); and back
+ * again, which returns the signal mask. */
+void dune_signal_make_frame(struct cpu *cpu, struct dune_state *state,
+			    const struct dune_frame *trap);
+uint64_t dune_signal_take_frame(struct dune_state *state);
 
 /* signal_point.c: makes of a state in the middle of the trap path one that a handler
  * can interrupt. False: not now, the trap path will ask itself. */

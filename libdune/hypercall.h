@@ -34,6 +34,13 @@ static inline long raw_syscall(long nr, long a, long b, long c, long d, long e, 
 #define RAW_(nr, a, b, c, d, e, f, ...) \
 	raw_syscall(nr, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
 
+/* Not a loop that the compiler could take for memcpy(). */
+static inline void raw_copy(void *to, const void *from, unsigned bytes)
+{
+	for (unsigned i = 0; i < bytes; i++)
+		((volatile char *)to)[i] = ((const char *)from)[i];
+}
+
 /* In ring 0 of the guest? (Ring 3 of it cannot reach this code.) */
 static inline bool in_ring0(void)
 {

@@ -12,12 +12,11 @@
  * itself sends it back to look again. A system call that the kernel would restart
  * (SA_RESTART) is one of these, too: then the guest's VMCALL is done again.
  *
- * Next: signal_point.c (where the guest was).
+ * Next: signal_frame.c (the frame), signal_point.c (where the guest was).
  */
 #define _GNU_SOURCE /* the names of registers in ucontext_t */
 #include <errno.h>
 #include <signal.h>
-#include <stddef.h>
 #include <sys/syscall.h>
 #include <ucontext.h>
 #include "dune.h"
@@ -36,12 +35,6 @@
 
 /* What the program asked for, where the kernel has catch_signal(). */
 static struct kernel_action actions[NR_SIGNALS + 1];
-
-static void bytes_copy(void *to, const void *from, unsigned bytes)
-{
-	for (unsigned i = 0; i < bytes; i++)
-		((volatile char *)to)[i] = ((const char *)from)[i];
-}
 
 /* ---- Catching: on the host stack, all signals blocked --------------------- */
 
@@ -89,10 +82,10 @@ static void catch_signal(int number, siginfo_t *info, void *context_at)
 	caught->number = number;
 	caught->action = actions[number];
 	caught->mask = *mask;
-	bytes_copy(caught->info, info, SIGINFO_BYTES);
+	raw_copy(caught->info, info, SIGINFO_BYTES);
 	if (context->uc_mcontext.fpregs)
-		bytes_copy(caught->sw_reserved, (char *)context->uc_mcontext.fpregs + 464,
-			   SW_RESERVED_BYTES);
+		raw_copy(caught->sw_reserved, (char *)context->uc_mcontext.fpregs + SW_RESERVED_AT,
+			 SW_RESERVED_BYTES);
 	cpu->signal_state = cpu->in_fault ? SIGNAL_AT_EXIT : SIGNAL_PENDING;
 	*mask = ALL_SIGNALS;
 	redirect(&context->uc_mcontext.gregs[REG_RIP]);
@@ -188,175 +181,6 @@ void dune_signal_give_back(void)
 			RAW(SYS_rt_sigaction, number, &actions[number], NULL, 8);
 }
 
-/* ---- The frame in the guest -------------------------------------------------- */
-
-/* What the kernel's rt_sigframe is; ucontext_t of libc begins like the kernel's. */
-struct signal_frame {
-	void (*restorer)(void);
-	struct {
-		uint64_t flags;
-		void *link;
-		stack_t stack;
-		mcontext_t registers;
-		uint64_t mask;
-	} context;
-	uint64_t info[SIGINFO_BYTES / 8];
-};
-
-#define CONTEXT_FLAGS 7 /* UC_FP_XSTATE, UC_SIGCONTEXT_SS, UC_STRICT_RESTORE_SS */
-
-/* In mcontext_t's reserved words: what the kernel has no place for. */
-#define RESERVED_MAGIC 0x656e7564 /* "dune" */
-enum { SAVED_MAGIC, SAVED_CS, SAVED_FS_BASE, SAVED_GS_BASE, SAVED_KERNEL_GS_BASE };
-
-static const struct {
-	int greg, gpr;
-} registers[] = {
-	{ REG_RAX, DUNE_RAX }, { REG_RCX, DUNE_RCX }, { REG_RDX, DUNE_RDX }, { REG_RBX, DUNE_RBX },
-	{ REG_RSP, DUNE_RSP }, { REG_RBP, DUNE_RBP }, { REG_RSI, DUNE_RSI }, { REG_RDI, DUNE_RDI },
-	{ REG_R8, DUNE_R8 },   { REG_R9, DUNE_R9 },   { REG_R10, DUNE_R10 }, { REG_R11, DUNE_R11 },
-	{ REG_R12, DUNE_R12 }, { REG_R13, DUNE_R13 }, { REG_R14, DUNE_R14 }, { REG_R15, DUNE_R15 },
-};
-
-static unsigned long long *reserved_words(mcontext_t *context)
-{
-	return context->__reserved1;
-}
-
-static void write_registers(mcontext_t *context, const struct dune_state *state)
-{
-	unsigned long long *reserved = reserved_words(context);
-
-	for (unsigned i = 0; i < sizeof(registers) / sizeof(registers[0]); i++)
-		context->gregs[registers[i].greg] = state->gpr[registers[i].gpr];
-	context->gregs[REG_RIP] = state->rip;
-	context->gregs[REG_EFL] = state->rflags;
-	context->gregs[REG_CSGSFS] = DUNE_SEL_CODE3 | (uint64_t)DUNE_SEL_DATA3 << 48;
-	reserved[SAVED_MAGIC] = RESERVED_MAGIC;
-	reserved[SAVED_CS] = state->cs;
-	reserved[SAVED_FS_BASE] = state->fs_base;
-	reserved[SAVED_GS_BASE] = state->gs_base;
-	reserved[SAVED_KERNEL_GS_BASE] = state->kernel_gs_base;
-}
-
-static void read_registers(struct dune_state *state, mcontext_t *context)
-{
-	const unsigned long long *reserved = reserved_words(context);
-	uint64_t rflags = context->gregs[REG_EFL] & RFLAGS_USER;
-
-	for (unsigned i = 0; i < sizeof(registers) / sizeof(registers[0]); i++)
-		state->gpr[registers[i].gpr] = context->gregs[registers[i].greg];
-	state->rip = context->gregs[REG_RIP];
-	state->rflags = rflags | (context->gregs[REG_EFL] & RFLAGS_IOPL) | 2;
-	if (reserved[SAVED_MAGIC] != RESERVED_MAGIC)
-		return;
-	state->gs_base = reserved[SAVED_GS_BASE];
-	state->kernel_gs_base = reserved[SAVED_KERNEL_GS_BASE];
-	if (reserved[SAVED_CS] != DUNE_SEL_CODE3)
-		return;
-	state->cs = DUNE_SEL_CODE3;
-	state->ss = DUNE_SEL_DATA3;
-	state->rflags = rflags | RFLAGS_RING3;
-	state->fs_base = reserved[SAVED_FS_BASE];
-}
-
-/* The kernel's struct _fpx_sw_bytes, which says how large vector state is. */
-struct sw_bytes {
-	uint32_t magic, extended_bytes;
-	uint64_t features;
-	uint32_t xstate_bytes;
-};
-
-#define SW_MAGIC1 0x46505853
-#define SW_MAGIC2 0x46505845
-
-static const struct {
-	char legacy[24];
-	uint32_t mxcsr;
-	char rest[576 - 28];
-} initial_vectors __attribute__((aligned(64))) = { .mxcsr = 0x1f80 };
-
-static void restore_vectors(const void *area, uint64_t features)
-{
-	__asm__ volatile("xrstor64 (%0)" ::"r"(area), "a"((uint32_t)features),
-			 "d"((uint32_t)(features >> 32))
-			 : "memory");
-}
-
-/* Saves the vector registers, which are the guest's, below rsp as the kernel does, and
- * gives the handler clean ones. NULL where the kernel saved none. */
-static void *save_vectors(const struct caught_signal *caught, uint64_t *rsp)
-{
-	const struct sw_bytes *sw = (const void *)caught->sw_reserved;
-	char *area;
-
-	if (sw->magic != SW_MAGIC1)
-		return NULL;
-	*rsp = (*rsp - sw->extended_bytes) & -64ull;
-	area = (char *)*rsp;
-	for (int i = 512; i < 576; i++)
-		((volatile char *)area)[i] = 0;
-	__asm__ volatile("xsave64 (%0)" ::"r"(area), "a"((uint32_t)sw->features),
-			 "d"((uint32_t)(sw->features >> 32))
-			 : "memory");
-	bytes_copy(area + 464, caught->sw_reserved, SW_RESERVED_BYTES);
-	*(uint32_t *)(area + sw->xstate_bytes) = SW_MAGIC2;
-	restore_vectors(&initial_vectors, sw->features);
-	return area;
-}
-
-/* The stack for the handler: below what was interrupted, or the alternate one. */
-static uint64_t handler_stack(const struct cpu *cpu, const struct dune_state *state,
-			      const struct kernel_action *action, stack_t *alternate)
-{
-	uint64_t rsp = state->gpr[DUNE_RSP] - 128;
-
-	if (state->cs & 3)
-		rsp = (uint64_t)cpu->ring3; /* ring 0's, as for a system call */
-	RAW(SYS_sigaltstack, NULL, alternate);
-	if (!(action->flags & SA_ONSTACK) || (alternate->ss_flags & SS_DISABLE))
-		return rsp;
-	if (rsp - (uint64_t)alternate->ss_sp < alternate->ss_size)
-		return rsp;
-	return (uint64_t)alternate->ss_sp + alternate->ss_size;
-}
-
-static void write_trap(mcontext_t *context, const struct cpu *cpu, const struct dune_frame *trap)
-{
-	context->gregs[REG_TRAPNO] = trap ? trap->vector : 0;
-	context->gregs[REG_ERR] = trap ? trap->error & 0x3fff : 0;
-	context->gregs[REG_CR2] = trap ? cpu->fault_cr2 : 0;
-}
-
-/* The guest's state becomes that at the handler's start; what was is in the frame. */
-static void make_frame(struct cpu *cpu, struct dune_state *state, const struct dune_frame *trap)
-{
-	struct caught_signal *caught = &cpu->signal;
-	stack_t alternate = { .ss_flags = SS_DISABLE };
-	uint64_t rsp = handler_stack(cpu, state, &caught->action, &alternate);
-	void *vectors = save_vectors(caught, &rsp);
-	struct signal_frame *frame;
-
-	frame = (void *)(((rsp - sizeof(*frame)) & -16ull) - 8);
-	frame->restorer = caught->action.restorer;
-	frame->context.flags = CONTEXT_FLAGS;
-	frame->context.link = NULL;
-	frame->context.stack = alternate;
-	write_registers(&frame->context.registers, state);
-	write_trap(&frame->context.registers, cpu, trap);
-	frame->context.registers.fpregs = vectors;
-	frame->context.mask = caught->mask;
-	bytes_copy(frame->info, caught->info, SIGINFO_BYTES);
-
-	state->rip = caught->action.handler;
-	state->gpr[DUNE_RSP] = (uint64_t)frame;
-	state->gpr[DUNE_RDI] = caught->number;
-	state->gpr[DUNE_RSI] = (uint64_t)frame->info;
-	state->gpr[DUNE_RDX] = (uint64_t)&frame->context;
-	state->gpr[DUNE_RAX] = 0;
-	state->rflags = RFLAGS_RING0;
-}
-
 /* ---- Giving -------------------------------------------------------------------- */
 
 static void set_state(struct cpu *cpu, struct dune_state *state)
@@ -401,7 +225,7 @@ static void give(struct cpu *cpu, struct dune_state *state, const struct dune_fr
 
 	if (!(caught->action.flags & SA_NODEFER))
 		mask |= 1ull << (caught->number - 1);
-	make_frame(cpu, state, trap);
+	dune_signal_make_frame(cpu, state, trap);
 	make_ring0(cpu, state);
 	set_state(cpu, state);
 	cpu->signal_state = SIGNAL_NONE;
@@ -447,21 +271,13 @@ long dune_signal_trap_exit(struct cpu *cpu, const struct dune_frame *frame)
 
 long dune_signal_return(struct cpu *cpu, long nr)
 {
-	struct signal_frame *frame;
-	const struct sw_bytes *sw;
 	struct dune_state state;
-	char *vectors;
+	uint64_t mask;
 
 	(void)nr;
 	get_state(cpu, &state);
-	frame = (void *)(state.gpr[DUNE_RSP] - offsetof(struct signal_frame, context));
-	read_registers(&state, &frame->context.registers);
+	mask = dune_signal_take_frame(&state);
 	set_state(cpu, &state);
-	vectors = (char *)frame->context.registers.fpregs;
-	if (vectors) {
-		sw = (const void *)(vectors + 464);
-		restore_vectors(vectors, sw->features);
-	}
-	RAW(SYS_rt_sigprocmask, SIG_SETMASK, &frame->context.mask, NULL, 8);
+	RAW(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, sizeof(mask));
 	return state.gpr[DUNE_RAX];
 }
