@@ -18,7 +18,6 @@ struct dune_frame;
 extern char dune_trap_stubs[]; /* one for each vector, TRAP_STUB_BYTES apart */
 extern char dune_trap_lstar[];
 extern char dune_trap_entry_end[]; /* of the code from dune_trap_stubs on */
-void dune_trap_save_fpu(struct dune_frame *frame);
 /* Where signal_point.c has to look closely; trap_entry.S and enter.S explain. */
 extern char dune_trap_entry_start[];
 extern char *const dune_trap_tails[], *const dune_trap_tails_end[];
@@ -26,6 +25,9 @@ extern char dune_trap_to_user[], dune_trap_to_user_end[];
 extern char dune_trap_from_ring3[], dune_trap_system_call[], dune_trap_call_start[];
 extern char dune_trap_no_call[];
 extern char dune_trap_call_done[], dune_trap_call_done_fs[], dune_trap_call_done_stored[];
+
+/* trap_fpu.S */
+void dune_trap_save_fpu(struct dune_frame *frame);
 
 /* enter.S */
 extern char dune_ring3_run_stopped[], dune_ring3_call_stopped[];

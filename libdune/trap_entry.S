@@ -2,7 +2,7 @@
 /*
  * Where the CPU arrives in ring 0: by an exception (IDT) or by SYSCALL (LSTAR).
  * Both build a struct dune_frame, call dune_trap_table[row](frame) and go on with
- * what the frame then says. Next: trap.c.
+ * what the frame then says. Next: trap.c, or trap_fpu.S before it.
  *
  * What may be trusted. GS is never looked at in an exception, so it does not matter
  * what ring 3 put there, nor in which half of a swapgs the exception came. struct
@@ -382,45 +382,5 @@ dune_trap_entry_end:
 	.hidden	dune_trap_tails_end
 dune_trap_tails_end:
 	.popsection
-
-/*
- * A handler of a program's that may use vector registers: saves and restores them
- * around the call. The handler gets a clean x87 and MXCSR, since ring 3 may have
- * left exceptions unmasked or pending.
- */
-	.globl	dune_trap_save_fpu
-	.hidden	dune_trap_save_fpu
-dune_trap_save_fpu:
-	push	%rbp
-	mov	%rsp, %rbp
-	sub	dune_trap_xsave_bytes(%rip), %rsp
-	and	$-64, %rsp
-	xor	%eax, %eax
-	mov	%rax, 512(%rsp)
-	mov	%rax, 520(%rsp)
-	mov	%rax, 528(%rsp)
-	mov	%rax, 536(%rsp)
-	mov	%rax, 544(%rsp)
-	mov	%rax, 552(%rsp)
-	mov	%rax, 560(%rsp)
-	mov	%rax, 568(%rsp)
-	dec	%eax
-	mov	%eax, %edx
-	xsave64	(%rsp)
-	fninit
-	push	$0x1f80
-	ldmxcsr	(%rsp)
-	pop	%rax
-	mov	$TRAP_SYSCALL, %eax
-	mov	FRAME_VECTOR(%rdi), %ecx
-	cmp	$FRAME_VECTOR_SYSCALL, %ecx
-	cmovne	%ecx, %eax
-	lea	dune_trap_fpu_table(%rip), %rcx
-	call	*(%rcx,%rax,8)
-	mov	$-1, %eax
-	mov	%eax, %edx
-	xrstor64 (%rsp)
-	leave
-	ret
 
 	.section .note.GNU-stack, "", @progbits
