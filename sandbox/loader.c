@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The program loader: image.c says what is in the file, memory.c where it goes, stack.c what the
+ * The program loader: image.c says what is in the file, layout.c where it goes, stack.c what the
  * program finds on its stack. Afterwards main.c enters Dune and runs it.
  *
  * Everything here runs outside Dune, so ring 3's memory can be written as it is.
  */
 #include "loader.h"
 #include "image.h"
+#include "layout.h"
 #include "memory.h"
 #include "stack.h"
 
@@ -115,7 +116,7 @@ static int make_fixed_arena(struct sandbox_memory *memory, const struct sandbox_
 	if (image->low < low)
 		return -EPERM;
 	result = dune_arena_create(start, end - start, DUNE_ARENA_KEEP, &arena);
-	return result ? result : sandbox_memory_add_fixed(memory, low, start, end - start);
+	return result ? result : sandbox_layout_add_fixed(memory, low, start, end - start);
 }
 
 /* As large as the CPU's guest-physical space allows, half of which is left to the runtime. */
@@ -126,15 +127,18 @@ static int make_main_arena(struct sandbox_memory *memory)
 	void *start = NULL;
 	int result = dune_get_info(&info);
 
-	if (!result && bytes > info.nr_tiles / 2 * DUNE_ARENA_BYTES)
+	if (result)
+		return result;
+	if (bytes > info.nr_tiles / 2 * DUNE_ARENA_BYTES)
 		bytes = info.nr_tiles / 2 * DUNE_ARENA_BYTES;
+	result = -ENOMEM;
 	for (; bytes >= 2 * DUNE_ARENA_BYTES; bytes /= 2) {
 		result = dune_arena_create(0, bytes, 0, &start);
-		if (!result)
-			return sandbox_memory_add_main(memory, (uintptr_t)start, bytes);
 		if (result != -ENOMEM)
 			break;
 	}
+	if (!result)
+		sandbox_layout_add_main(memory, (uintptr_t)start, bytes);
 	return result;
 }
 
@@ -275,15 +279,15 @@ static int load(struct sandbox_program *program, struct sandbox_memory *memory,
 	if (result)
 		return result;
 	result = image->fixed ? map_segments(memory, image, fd, 0)
-			      : map_movable(memory, image, fd, sandbox_memory_place_image, &bias);
+			      : map_movable(memory, image, fd, sandbox_layout_place_image, &bias);
 	if (!result)
-		result = sandbox_memory_make_stack(
+		result = sandbox_layout_make_stack(
 			memory, stack_bytes(),
 			PROT_READ | PROT_WRITE | (image->executable_stack ? PROT_EXEC : 0));
 	if (result)
 		return fail(SANDBOX_EXIT_NOT_EXECUTABLE, "%s cannot be mapped: %s", program->path,
 			    strerror(-result));
-	sandbox_memory_set_brk(memory, bias + image->high);
+	sandbox_layout_set_brk(memory, bias + image->high);
 	program->entry = bias + image->entry;
 	if (image->interpreter[0]) {
 		result = load_interpreter(memory, program->path, image->interpreter, &interpreter,

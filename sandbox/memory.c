@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The memory system calls of ring 3, done with the real ones inside the arenas. Called from
- * syscall.c (emulate_…) in ring 0, and from loader.c before the process enters Dune.
+ * The memory system calls of ring 3, done with the real ones inside the arenas: called by syscall.c
+ * (emulate_…) in ring 0. What is below them also serves loader.c and layout.c, before the process
+ * enters Dune.
  *
  * What is unmapped becomes PROT_NONE memory again rather than a hole. Where a hole cannot be
  * avoided for a moment, it is closed without overwriting what may have got there; if something
@@ -17,27 +18,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/random.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define GAP_BYTES     (16ull << 20) /* random, above the stack */
 #define PROT_ALL      (PROT_READ | PROT_WRITE | PROT_EXEC)
 #define RESERVE_FLAGS (MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE)
 
 static uint64_t page_up(uint64_t value)
 {
 	return (value + SANDBOX_PAGE_BYTES - 1) & -SANDBOX_PAGE_BYTES;
-}
-
-/* A random multiple of a page below `bytes`. */
-static uint64_t random_offset(uint64_t bytes)
-{
-	uint64_t value = 0;
-
-	if (getrandom(&value, sizeof(value), 0) != sizeof(value) || bytes < SANDBOX_PAGE_BYTES)
-		return 0;
-	return (value % bytes) & -SANDBOX_PAGE_BYTES;
 }
 
 /* A system call by this process, inside Dune or not yet: the raw result. */
@@ -93,40 +82,6 @@ bool sandbox_memory_contains(const struct sandbox_memory *memory, uint64_t start
 	return false;
 }
 
-int sandbox_memory_add_main(struct sandbox_memory *memory, uint64_t start, uint64_t bytes)
-{
-	memory->arena[0] = (struct sandbox_range){ start, start + bytes };
-	memory->mmap_high = start + bytes;
-	memory->brk_limit = start + bytes;
-	return 0;
-}
-
-int sandbox_memory_add_fixed(struct sandbox_memory *memory, uint64_t low, uint64_t start,
-			     uint64_t bytes)
-{
-	uint64_t from = low > start ? low : start;
-	long result = host_mmap(from, start + bytes - from, PROT_NONE,
-				RESERVE_FLAGS | MAP_FIXED_NOREPLACE, -1, 0);
-
-	if (result < 0)
-		return result;
-	memory->arena[1] = (struct sandbox_range){ from, start + bytes };
-	return 0;
-}
-
-int sandbox_memory_place_image(struct sandbox_memory *memory, uint64_t bytes, uint64_t align,
-			       uint64_t *start)
-{
-	uint64_t room = memory->arena[0].end - memory->arena[0].start;
-	uint64_t place = memory->arena[0].start + room / 64 + random_offset(room / 8);
-
-	place = (place + align - 1) & -align;
-	if (!sandbox_memory_contains(memory, place, bytes) || bytes > room / 2)
-		return -ENOMEM;
-	*start = place;
-	return 0;
-}
-
 int sandbox_memory_place(struct sandbox_memory *memory, uint64_t bytes, uint64_t align,
 			 uint64_t *start)
 {
@@ -159,30 +114,6 @@ int sandbox_memory_map(struct sandbox_memory *memory, uint64_t start, uint64_t b
 		return -ENOMEM;
 	result = map_checked(memory, start, page_up(bytes), prot, flags, fd, offset);
 	return result < 0 ? result : 0;
-}
-
-int sandbox_memory_make_stack(struct sandbox_memory *memory, uint64_t bytes, int prot)
-{
-	uint64_t high = memory->mmap_high - random_offset(GAP_BYTES);
-	int result =
-		sandbox_memory_map(memory, high - bytes, bytes, prot,
-				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
-
-	if (result)
-		return result;
-	memory->stack_high = high;
-	memory->stack_low = high - bytes;
-	memory->mmap_high = memory->stack_low - SANDBOX_GUARD_BYTES - random_offset(GAP_BYTES);
-	return 0;
-}
-
-void sandbox_memory_set_brk(struct sandbox_memory *memory, uint64_t image_high)
-{
-	memory->brk_start = memory->brk = image_high + random_offset(GAP_BYTES);
-	memory->brk_limit = memory->arena[0].end;
-	if (sandbox_memory_contains(memory, image_high, 1) && image_high < memory->arena[1].end &&
-	    image_high >= memory->arena[1].start)
-		memory->brk_limit = memory->arena[1].end;
 }
 
 long emulate_brk(struct sandbox_call *call)

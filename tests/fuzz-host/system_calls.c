@@ -8,6 +8,7 @@
  */
 #include "target.h"
 #include "fake_dune.h"
+#include "layout.h"
 #include "sandbox.h"
 #include "syscall.h"
 
@@ -263,7 +264,7 @@ static void begin(void)
 	box->count = true;
 	MUST(mmap((void *)arena, 4 * DUNE_ARENA_BYTES, PROT_NONE,
 		  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == (void *)arena);
-	MUST(!sandbox_memory_add_main(&box->memory, arena, 4 * DUNE_ARENA_BYTES));
+	sandbox_layout_add_main(&box->memory, arena, 4 * DUNE_ARENA_BYTES);
 	page = fake_syscall(box, SYS_mmap,
 			    (uint64_t[]){ 0, 2 * PAGE, PROT_READ | PROT_WRITE,
 					  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0 });

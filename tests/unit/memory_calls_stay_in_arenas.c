@@ -4,6 +4,7 @@
  * leave a hole inside them where the kernel could place memory of the runtime.
  */
 #include "fake_dune.h"
+#include "layout.h"
 #include "sandbox.h"
 
 #include <errno.h>
@@ -27,7 +28,7 @@ static int set_up(void **state)
 	box = fake_sandbox();
 	runtime = mmap(NULL, PAGE, RW, ANON, -1, 0);
 	memset(runtime, 0x5a, PAGE);
-	sandbox_memory_set_brk(&box->memory, box->memory.arena[0].start + (1 << 20));
+	sandbox_layout_set_brk(&box->memory, box->memory.arena[0].start + (1 << 20));
 	return 0;
 }
 
