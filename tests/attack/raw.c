@@ -24,6 +24,7 @@ static void hold_kvm(int device)
 	hold.flags = 0;
 	hold.kvm_vm_fd = CHECK_OK(ioctl(kvm, KVM_CREATE_VM, 0));
 	CHECK_OK(ioctl(device, DUNE_HOLD_KVM, &hold));
+	close(hold.kvm_vm_fd); /* the hold has it */
 	close(kvm);
 }
 

@@ -100,17 +100,23 @@ static void several_of_both(void)
 		JOIN(children[i]);
 }
 
-/* The same thread, in turns: KVM's state is lazily left in the CPU. */
+/* The same thread and KVM guest, in turns: KVM's state is lazily left in the CPU. */
 static void in_the_same_thread(void)
 {
+	struct small_kvm *guest;
+	const char *why;
+
 	needs_kvm();
 	CHECK_EQ(dune_init(), 0);
+	guest = small_kvm_create(&why);
 	for (int i = 0; i < 10; i++) {
-		kvm_guest(3);
+		if (!guest || small_kvm_continue(guest, 3, &why))
+			FAIL("turn %d: %s", i, why);
 		CHECK_EQ(dune_enter(), 0);
 		work_in_dune(5);
 		CHECK_EQ(dune_leave(), 0);
 	}
+	small_kvm_destroy(guest);
 }
 
 /* The ioctls of KVM as system calls of a process in Dune. */

@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <linux/kvm.h>
@@ -29,31 +30,34 @@ struct msrs {
 	struct kvm_msr_entry entries[NR_MSRS];
 };
 
-struct machine {
+struct small_kvm {
 	int kvm, vm, vcpu;
 	struct kvm_run *run;
+	int run_bytes;
 	char *memory;
+	uint32_t random, sum; /* what the guest's last round came to */
 };
 
-static int create(struct machine *machine)
+static int open_all(struct small_kvm *guest)
 {
 	struct kvm_userspace_memory_region region = { .memory_size = MEMORY_BYTES };
 
-	machine->kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-	machine->vm = ioctl(machine->kvm, KVM_CREATE_VM, 0);
-	machine->vcpu = ioctl(machine->vm, KVM_CREATE_VCPU, 0);
-	machine->run = mmap(NULL, ioctl(machine->kvm, KVM_GET_VCPU_MMAP_SIZE, 0),
-			    PROT_READ | PROT_WRITE, MAP_SHARED, machine->vcpu, 0);
-	machine->memory = mmap(NULL, MEMORY_BYTES, PROT_READ | PROT_WRITE,
-			       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (machine->vcpu < 0 || machine->run == MAP_FAILED || machine->memory == MAP_FAILED)
+	guest->kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	guest->vm = ioctl(guest->kvm, KVM_CREATE_VM, 0);
+	guest->vcpu = ioctl(guest->vm, KVM_CREATE_VCPU, 0);
+	guest->run_bytes = ioctl(guest->kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
+	guest->run = mmap(NULL, guest->run_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, guest->vcpu,
+			  0);
+	guest->memory = mmap(NULL, MEMORY_BYTES, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (guest->vcpu < 0 || guest->run == MAP_FAILED || guest->memory == MAP_FAILED)
 		return -1;
-	memcpy(machine->memory + CODE, small_kvm_code, small_kvm_code_end - small_kvm_code);
-	region.userspace_addr = (uintptr_t)machine->memory;
-	return ioctl(machine->vm, KVM_SET_USER_MEMORY_REGION, &region);
+	memcpy(guest->memory + CODE, small_kvm_code, small_kvm_code_end - small_kvm_code);
+	region.userspace_addr = (uintptr_t)guest->memory;
+	return ioctl(guest->vm, KVM_SET_USER_MEMORY_REGION, &region);
 }
 
-static int set_state(struct machine *machine)
+static int set_state(struct small_kvm *guest)
 {
 	const struct kvm_segment flat = { .limit = 0xffffffff,
 					  .selector = 16,
@@ -66,7 +70,7 @@ static int set_state(struct machine *machine)
 	struct msrs msrs = { .head.nmsrs = NR_MSRS };
 	struct kvm_sregs sregs;
 
-	if (ioctl(machine->vcpu, KVM_GET_SREGS, &sregs))
+	if (ioctl(guest->vcpu, KVM_GET_SREGS, &sregs))
 		return -1;
 	sregs.ds = sregs.es = sregs.fs = sregs.gs = sregs.ss = sregs.cs = flat;
 	sregs.cs.selector = 8;
@@ -74,23 +78,23 @@ static int set_state(struct machine *machine)
 	sregs.cr0 |= 1;
 	sregs.cr4 |= CR4_OSFXSR | CR4_OSXMMEXCPT;
 	memcpy(msrs.entries, msr_values, sizeof(msr_values));
-	return ioctl(machine->vcpu, KVM_SET_SREGS, &sregs) ||
-	       ioctl(machine->vcpu, KVM_SET_REGS, &regs) ||
-	       ioctl(machine->vcpu, KVM_SET_MSRS, &msrs) != NR_MSRS;
+	return ioctl(guest->vcpu, KVM_SET_SREGS, &sregs) ||
+	       ioctl(guest->vcpu, KVM_SET_REGS, &regs) ||
+	       ioctl(guest->vcpu, KVM_SET_MSRS, &msrs) != NR_MSRS;
 }
 
 /* What the guest's next round must come to. */
-static uint32_t expect(uint32_t *random, uint32_t *sum)
+static uint32_t expect(struct small_kvm *guest)
 {
 	for (int i = 0; i < SMALL_KVM_STEPS; i++) {
-		*random = *random * 1664525 + 1013904223;
-		*sum += *random;
+		guest->random = guest->random * 1664525 + 1013904223;
+		guest->sum += guest->random;
 	}
-	*random += (uint32_t)msr_values[NR_MSRS - 1].data;
-	return *random;
+	guest->random += (uint32_t)msr_values[NR_MSRS - 1].data;
+	return guest->random;
 }
 
-static int compare_msrs(struct machine *machine, const char **why)
+static int compare_msrs(struct small_kvm *guest, const char **why)
 {
 	struct msrs msrs = { .head.nmsrs = NR_MSRS };
 
@@ -98,39 +102,64 @@ static int compare_msrs(struct machine *machine, const char **why)
 	for (int i = 0; i < NR_MSRS; i++)
 		msrs.entries[i].data = 0;
 	*why = "an MSR of the KVM guest changed";
-	return ioctl(machine->vcpu, KVM_GET_MSRS, &msrs) != NR_MSRS ||
+	return ioctl(guest->vcpu, KVM_GET_MSRS, &msrs) != NR_MSRS ||
 	       memcmp(msrs.entries, msr_values, sizeof(msr_values));
+}
+
+struct small_kvm *small_kvm_create(const char **why)
+{
+	struct small_kvm *guest = calloc(1, sizeof(*guest));
+
+	*why = "KVM cannot make a guest";
+	if (!guest)
+		return NULL;
+	guest->random = SMALL_KVM_SEED;
+	if (open_all(guest) || set_state(guest)) {
+		free(guest); /* the test ends */
+		return NULL;
+	}
+	return guest;
+}
+
+int small_kvm_continue(struct small_kvm *guest, unsigned nr_exits, const char **why)
+{
+	struct kvm_regs regs;
+
+	while (nr_exits--) {
+		*why = "KVM_RUN failed";
+		if (ioctl(guest->vcpu, KVM_RUN, 0) || guest->run->exit_reason != KVM_EXIT_IO)
+			return -1;
+		*why = "a register of the KVM guest is wrong";
+		if (expect(guest) !=
+		    *(uint32_t *)((char *)guest->run + guest->run->io.data_offset))
+			return -1;
+		*why = "SSE state of the KVM guest is wrong";
+		if (ioctl(guest->vcpu, KVM_GET_REGS, &regs) || (uint32_t)regs.rdx != guest->sum)
+			return -1;
+		*why = "memory of the KVM guest is wrong";
+		if (((uint32_t *)(guest->memory + DATA))[1] !=
+		    guest->random - (uint32_t)msr_values[NR_MSRS - 1].data)
+			return -1;
+	}
+	return compare_msrs(guest, why);
+}
+
+void small_kvm_destroy(struct small_kvm *guest)
+{
+	munmap(guest->run, guest->run_bytes);
+	munmap(guest->memory, MEMORY_BYTES);
+	close(guest->vcpu);
+	close(guest->vm);
+	close(guest->kvm);
+	free(guest);
 }
 
 int small_kvm_run(unsigned nr_exits, const char **why)
 {
-	struct machine machine;
-	uint32_t random = SMALL_KVM_SEED, sum = 0;
-	struct kvm_regs regs;
+	struct small_kvm *guest = small_kvm_create(why);
 
-	*why = "KVM cannot make a guest";
-	if (create(&machine) || set_state(&machine))
+	if (!guest || small_kvm_continue(guest, nr_exits, why))
 		return -1;
-	while (nr_exits--) {
-		*why = "KVM_RUN failed";
-		if (ioctl(machine.vcpu, KVM_RUN, 0) || machine.run->exit_reason != KVM_EXIT_IO)
-			return -1;
-		*why = "a register of the KVM guest is wrong";
-		if (expect(&random, &sum) !=
-		    *(uint32_t *)((char *)machine.run + machine.run->io.data_offset))
-			return -1;
-		*why = "SSE state of the KVM guest is wrong";
-		if (ioctl(machine.vcpu, KVM_GET_REGS, &regs) || (uint32_t)regs.rdx != sum)
-			return -1;
-		*why = "memory of the KVM guest is wrong";
-		if (((uint32_t *)(machine.memory + DATA))[1] !=
-		    random - (uint32_t)msr_values[NR_MSRS - 1].data)
-			return -1;
-	}
-	if (compare_msrs(&machine, why))
-		return -1;
-	close(machine.vcpu);
-	close(machine.vm);
-	close(machine.kvm);
+	small_kvm_destroy(guest);
 	return 0;
 }

@@ -82,12 +82,25 @@ static void to_pages_that_nobody_has_read(void)
 	write_and_page_out();
 }
 
+/* MADV_FREE leaves them writable and clean; a write takes it back. */
+static void to_pages_that_were_set_free(void)
+{
+	pages = map_pages(NR_PAGES, PROT_READ | PROT_WRITE);
+	memset((void *)pages, 99, BYTES);
+	CHECK_EQ(dune_init(), 0);
+	sidekick_start();
+	CHECK_EQ(dune_enter(), 0);
+	CHECK_OK(madvise((void *)pages, BYTES, MADV_FREE));
+	write_and_page_out();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		guest_test(to_pages_that_the_host_has_read),
 		guest_test(to_pages_that_the_guest_has_read),
 		guest_test(to_pages_that_nobody_has_read),
+		guest_test(to_pages_that_were_set_free),
 	};
 
 	return run_guest_tests(tests);
