@@ -142,6 +142,36 @@ static void return_to_an_address_that_is_not_canonical(void)
 	ring3_check_host();
 }
 
+static const uint64_t not_canonical[] = { 1ull << 47, 0xdeadull << 48, 1ull << 63 };
+static uint64_t lost_rip;
+
+/* What a hook does that goes by numbers of ring 3: SYSRET takes the address from rcx. */
+static void on_lost(struct dune_frame *frame)
+{
+	frame->rcx = frame->rip = lost_rip;
+}
+
+/* SYSRET and IRET to there are #GP in ring 0; it must be ring 3's. */
+static void a_handler_returns_to_an_address_that_is_not_canonical(void)
+{
+	const char *const code[] = { attack_syscall, attack_fault_flags };
+	struct dune_ring3_end end;
+	uint64_t value;
+
+	ring3_prepare();
+	for (int i = 0; i < 2; i++) {
+		CHECK_EQ(i ? dune_set_handler(6, on_lost, 0) : dune_set_syscall_handler(on_lost, 0),
+			 0);
+		for (unsigned j = 0; j < 3; j++) {
+			memset(&end, 0, sizeof(end));
+			lost_rip = not_canonical[j];
+			CHECK_EQ(ring3_try(code[i], 0x202, 0, 0, &value, &end), -EFAULT);
+			CHECK_EQ(end.vector, 13);
+			CHECK_EQ(end.rip, lost_rip);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -151,6 +181,7 @@ int main(void)
 		guest_test(whatever_the_frame),
 		guest_test(single_steps_stay_in_ring_3),
 		guest_test(return_to_an_address_that_is_not_canonical),
+		guest_test(a_handler_returns_to_an_address_that_is_not_canonical),
 	};
 
 	return run_guest_tests(tests);
