@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The process as ring 3 sees it: its end, its signals, its limits, the state of its thread.
- * Called from syscall.c in ring 0. New processes are child.c's, new programs execve.c's.
+ * The process as ring 3 sees it: its end, its limits, the state of its thread, time. Called from
+ * syscall.c in ring 0. Signals are signals.c's, new processes child.c's, new programs execve.c's.
  */
 #include "process.h"
 #include "sandbox.h"
@@ -9,12 +9,7 @@
 #include <asm/prctl.h>
 #include <dune.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/futex.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -27,7 +22,7 @@
 
 /* ---- The end ----------------------------------------------------------- */
 
-static long end(struct sandbox_call *call, int status, int signal)
+long sandbox_process_end(struct sandbox_call *call, int status, int signal)
 {
 	call->box->end = (struct sandbox_end){ status, signal };
 	dune_ring3_stop(call->frame, 0);
@@ -36,235 +31,7 @@ static long end(struct sandbox_call *call, int status, int signal)
 
 long emulate_exit(struct sandbox_call *call)
 {
-	return end(call, call->arg[0] & 0xff, 0);
-}
-
-/* ---- Signals ----------------------------------------------------------- */
-
-static uint64_t bit(int signal)
-{
-	return 1ull << (signal - 1);
-}
-
-#define UNBLOCKABLE (bit(SIGKILL) | bit(SIGSTOP))
-
-static bool ignored_by_default(int signal)
-{
-	return signal == SIGCHLD || signal == SIGURG || signal == SIGWINCH || signal == SIGCONT;
-}
-
-static bool stops_by_default(int signal)
-{
-	return signal == SIGSTOP || signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU;
-}
-
-/* A signal that the program sent to itself. */
-static long deliver(struct sandbox_call *call, int signal)
-{
-	struct sandbox_signals *signals = &call->box->signals;
-	uint64_t handler = signals->action[signal].handler;
-
-	if (signals->blocked & bit(signal)) {
-		signals->pending |= bit(signal);
-		return 0;
-	}
-	signals->pending &= ~bit(signal);
-	if (handler == (uint64_t)SIG_IGN ||
-	    (handler == (uint64_t)SIG_DFL && ignored_by_default(signal)))
-		return 0;
-	if (handler != (uint64_t)SIG_DFL)
-		return 0; /* handlers are not run yet: see struct sandbox_signals */
-	if (stops_by_default(signal))
-		return kill(getpid(), SIGSTOP) ? -errno : 0;
-	return end(call, 128 + signal, signal);
-}
-
-static void deliver_pending(struct sandbox_call *call)
-{
-	uint64_t now = call->box->signals.pending & ~call->box->signals.blocked;
-
-	while (now && !call->box->end.signal) {
-		int signal = __builtin_ctzll(now) + 1;
-
-		now &= now - 1;
-		deliver(call, signal);
-	}
-}
-
-/*
- * A process that this one started and has not waited for yet, which therefore stays what it is:
- * the fourth field of /proc/PID/stat is the parent.
- */
-static bool is_own_child(int pid)
-{
-	char path[32], text[512] = "", *field;
-	ssize_t got = 0;
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	fd = pid > 0 ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-	if (fd >= 0) {
-		got = read(fd, text, sizeof(text) - 1);
-		close(fd);
-	}
-	field = got > 0 ? strrchr(text, ')') : NULL;
-	return field && strlen(field) > 4 && atoi(field + 4) == getpid();
-}
-
-static long signal_self(struct sandbox_call *call, bool is_self, int signal)
-{
-	if (signal < 0 || signal > SANDBOX_NR_SIGNALS)
-		return -EINVAL;
-	if (!is_self)
-		return -EPERM;
-	return signal ? deliver(call, signal) : 0;
-}
-
-long emulate_kill(struct sandbox_call *call)
-{
-	int pid = call->arg[0];
-
-	if (is_own_child(pid))
-		return sandbox_call_forward(call);
-	return signal_self(call, pid == getpid(), call->arg[1]);
-}
-
-long emulate_tkill(struct sandbox_call *call)
-{
-	return signal_self(call, (int)call->arg[0] == gettid(), call->arg[1]);
-}
-
-long emulate_tgkill(struct sandbox_call *call)
-{
-	return signal_self(call, (int)call->arg[0] == getpid() && (int)call->arg[1] == gettid(),
-			   call->arg[2]);
-}
-
-/*
- * The kernel has to know what is ignored (a write to a broken pipe); a handler it must not know,
- * for it would run it outside Dune.
- */
-static void tell_kernel(int signal, uint64_t handler)
-{
-	struct sigaction action = { .sa_handler =
-					    handler == (uint64_t)SIG_IGN ? SIG_IGN : SIG_DFL };
-
-	if (signal != SIGSEGV && signal != SIGBUS && signal != SIGILL && signal != SIGFPE &&
-	    signal != SIGTRAP)
-		sigaction(signal, &action, NULL);
-}
-
-long emulate_rt_sigaction(struct sandbox_call *call)
-{
-	int signal = call->arg[0];
-	struct sandbox_sigaction *action, new;
-
-	if (call->arg[3] != sizeof(uint64_t) || signal < 1 || signal > SANDBOX_NR_SIGNALS)
-		return -EINVAL;
-	action = &call->box->signals.action[signal];
-	if (call->arg[1]) {
-		if (sandbox_space_read(&new, call->arg[1], sizeof(new)))
-			return -EFAULT;
-		if (signal == SIGKILL || signal == SIGSTOP)
-			return -EINVAL;
-	}
-	if (call->arg[2] && sandbox_space_write(call->arg[2], action, sizeof(*action)))
-		return -EFAULT;
-	if (call->arg[1]) {
-		*action = new;
-		tell_kernel(signal, new.handler);
-		if (new.handler == (uint64_t)SIG_IGN)
-			call->box->signals.pending &= ~bit(signal);
-	}
-	return 0;
-}
-
-long emulate_rt_sigprocmask(struct sandbox_call *call)
-{
-	struct sandbox_signals *signals = &call->box->signals;
-	uint64_t old = signals->blocked, set = 0;
-
-	if (call->arg[3] != sizeof(uint64_t))
-		return -EINVAL;
-	if (call->arg[1]) {
-		if (sandbox_space_read(&set, call->arg[1], sizeof(set)))
-			return -EFAULT;
-		switch ((int)call->arg[0]) {
-		case SIG_BLOCK:
-			signals->blocked |= set & ~UNBLOCKABLE;
-			break;
-		case SIG_UNBLOCK:
-			signals->blocked &= ~set;
-			break;
-		case SIG_SETMASK:
-			signals->blocked = set & ~UNBLOCKABLE;
-			break;
-		default:
-			return -EINVAL;
-		}
-	}
-	if (call->arg[2] && sandbox_space_write(call->arg[2], &old, sizeof(old)))
-		return -EFAULT;
-	deliver_pending(call);
-	return 0;
-}
-
-long emulate_rt_sigpending(struct sandbox_call *call)
-{
-	uint64_t pending = call->box->signals.pending & call->box->signals.blocked;
-
-	if (call->arg[1] > sizeof(pending))
-		return -EINVAL;
-	return sandbox_space_write(call->arg[0], &pending, call->arg[1]);
-}
-
-/* Waits for a signal that ends the program: no other one can arrive yet. */
-long emulate_rt_sigsuspend(struct sandbox_call *call)
-{
-	uint64_t old = call->box->signals.blocked, set;
-
-	if (call->arg[1] != sizeof(set))
-		return -EINVAL;
-	if (sandbox_space_read(&set, call->arg[0], sizeof(set)))
-		return -EFAULT;
-	call->box->signals.blocked = set & ~UNBLOCKABLE;
-	deliver_pending(call);
-	if (!call->box->end.signal)
-		pause();
-	call->box->signals.blocked = old;
-	return -EINTR;
-}
-
-/* No frame was ever pushed, so this one is forged. */
-long emulate_rt_sigreturn(struct sandbox_call *call)
-{
-	return end(call, 128 + SIGSEGV, SIGSEGV);
-}
-
-long emulate_sigaltstack(struct sandbox_call *call)
-{
-	struct sandbox_signals *signals = &call->box->signals, new = *signals;
-
-	if (signals->stack.stack == 0 && signals->stack.bytes == 0)
-		signals->stack.flags = SS_DISABLE;
-	if (call->arg[0]) {
-		if (sandbox_space_read(&new.stack, call->arg[0], sizeof(new.stack)))
-			return -EFAULT;
-		if (new.stack.flags & ~(SS_DISABLE | SS_ONSTACK | (1u << 31) /* SS_AUTODISARM */))
-			return -EINVAL;
-		if (new.stack.flags & SS_DISABLE)
-			new.stack.stack = new.stack.bytes = 0;
-		else if (new.stack.bytes < SANDBOX_MIN_SIGSTACK_BYTES)
-			return -ENOMEM;
-		else if (sandbox_space_check(new.stack.stack, new.stack.bytes))
-			return -EPERM;
-	}
-	if (call->arg[1] &&
-	    sandbox_space_write(call->arg[1], &signals->stack, sizeof(signals->stack)))
-		return -EFAULT;
-	if (call->arg[0])
-		signals->stack = new.stack;
-	return 0;
+	return sandbox_process_end(call, call->arg[0] & 0xff, 0);
 }
 
 /* ---- State of the thread ------------------------------------------------ */

@@ -1,35 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * System calls on the process itself: its end, signals, limits, thread state, time.
+ * System calls on the process itself: its end, limits, thread state, time.
  */
 #ifndef SANDBOX_PROCESS_H
 #define SANDBOX_PROCESS_H
 
-#include <stdint.h>
-
-#define SANDBOX_NR_SIGNALS	   64
-#define SANDBOX_MIN_SIGSTACK_BYTES 2048 /* of the kernel; libc's is a function */
-
 struct sandbox_call;
-
-/* As the kernel has it, not libc. */
-struct sandbox_sigaction {
-	uint64_t handler, flags, restorer, mask;
-};
-
-/*
- * What the program has asked for. Handlers are recorded and reported, but not run yet: a signal
- * that has one is lost; one that is ignored or has its default action does what it should.
- */
-struct sandbox_signals {
-	struct sandbox_sigaction action[SANDBOX_NR_SIGNALS + 1]; /* by number */
-	uint64_t blocked, pending;				 /* bit n - 1 for signal n */
-	struct {
-		uint64_t stack;
-		uint32_t flags, pad;
-		uint64_t bytes;
-	} stack; /* sigaltstack */
-};
 
 /* How a program ends: by a status, or by a signal. */
 struct sandbox_end {
@@ -37,16 +13,10 @@ struct sandbox_end {
 	int signal; /* 0: by status */
 };
 
+/* At the return to ring 3. Returns 0, the result of a call that does not return. */
+long sandbox_process_end(struct sandbox_call *call, int status, int signal);
+
 long emulate_exit(struct sandbox_call *call);
-long emulate_kill(struct sandbox_call *call);
-long emulate_tkill(struct sandbox_call *call);
-long emulate_tgkill(struct sandbox_call *call);
-long emulate_rt_sigaction(struct sandbox_call *call);
-long emulate_rt_sigprocmask(struct sandbox_call *call);
-long emulate_rt_sigpending(struct sandbox_call *call);
-long emulate_rt_sigsuspend(struct sandbox_call *call);
-long emulate_rt_sigreturn(struct sandbox_call *call);
-long emulate_sigaltstack(struct sandbox_call *call);
 long emulate_arch_prctl(struct sandbox_call *call);
 long emulate_prctl(struct sandbox_call *call);
 long emulate_personality(struct sandbox_call *call);

@@ -10,6 +10,7 @@
 #include "loader.h"
 #include "memory.h"
 #include "process.h"
+#include "signals.h"
 #include "syscall.h"
 
 #define SANDBOX_MAX_HIDDEN_FDS 64

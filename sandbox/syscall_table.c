@@ -10,6 +10,7 @@
 #include "file.h"
 #include "memory.h"
 #include "process.h"
+#include "signals.h"
 #include "socket.h"
 #include "syscall.h"
 #include "trace.h"

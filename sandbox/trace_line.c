@@ -3,7 +3,7 @@
  * A line of the trace as it grows, and single values in it; see trace_line.h.
  */
 #include "trace_line.h"
-#include "process.h"
+#include "signals.h"
 #include "space.h"
 #include "trace.h"
 

@@ -4,7 +4,7 @@
  * argument is.
  */
 #include "trace_line.h"
-#include "process.h"
+#include "signals.h"
 #include "space.h"
 #include "syscall.h"
 #include "trace.h"
