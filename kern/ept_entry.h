@@ -13,7 +13,6 @@
 
 /* Level 1 maps 4 KiB, 2 maps 2 MiB, 3 maps 1 GiB; 4 is the root. */
 #define EPT_ROOT_LEVEL 4
-#define EPT_MAX_LEAF_LEVEL 3
 
 #define EPT_ENTRY_ADDRESS GENMASK_ULL(51, 12)
 #define EPT_ENTRY_LARGE BIT_ULL(7)

@@ -27,20 +27,20 @@
 #include "vmx_insn.h"
 
 /*
- * What stands between us and the guest. Most of it only the way back to user
- * mode does; among it, putting back what KVM left in MSRs. Without any of these
- * the hardware holds the thread's own state, but for its vector state (fpu.h).
- */
-#define WORK_OUTSIDE                                                           \
-	((EXIT_TO_USER_MODE_WORK | _TIF_USER_RETURN_NOTIFY) &                  \
-	 ~(WORK_SOON | _TIF_NEED_FPU_LOAD))
-
-/*
  * What a preemption leaves behind for rseq, and what other task work may wait
  * for. A traced thread stops between user mode and here, and so comes back with
  * the same flag each time: after one return it enters all the same.
  */
 #define WORK_SOON (_TIF_NOTIFY_RESUME | COMPAT_TIF_RSEQ)
+
+/*
+ * What else stands between us and the guest: only the way back to user mode
+ * does it. Among it is putting back what KVM left in MSRs. Without any of these
+ * the hardware holds the thread's own state, but for its vector state (fpu.h).
+ */
+#define WORK_OUTSIDE                                                           \
+	((EXIT_TO_USER_MODE_WORK | _TIF_USER_RETURN_NOTIFY) &                  \
+	 ~(WORK_SOON | _TIF_NEED_FPU_LOAD))
 
 /* ---- Loading and putting back ------------------------------------------- */
 

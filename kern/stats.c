@@ -94,7 +94,7 @@ void dune_counters_read_vm(struct dune_counters *to, struct dune_vm *vm)
 	spin_unlock(&ept->lock);
 }
 
-int dune_counters_copy_stats(void __user *to, const struct dune_counters *from)
+static int copy_stats(void __user *to, const struct dune_counters *from)
 {
 	struct dune_stats copy = {};
 
@@ -103,8 +103,16 @@ int dune_counters_copy_stats(void __user *to, const struct dune_counters *from)
 	return copy_to_user(to, &copy, sizeof(copy)) ? -EFAULT : 0;
 }
 
-int dune_counters_copy_exits(void __user *to, const struct dune_counters *from)
+static int copy_exits(void __user *to, const struct dune_counters *from)
 {
 	BUILD_BUG_ON(sizeof(from->exits) != sizeof(struct dune_exits));
 	return copy_to_user(to, from->exits, sizeof(from->exits)) ? -EFAULT : 0;
+}
+
+/* For DUNE_GET_STATS or DUNE_GET_EXITS: 0 or -EFAULT. */
+int dune_counters_copy(void __user *to, unsigned int cmd,
+		       const struct dune_counters *from)
+{
+	return cmd == DUNE_GET_STATS ? copy_stats(to, from) :
+				       copy_exits(to, from);
 }

@@ -29,7 +29,7 @@ void dune_counters_add(struct dune_counters *sum,
 void dune_counters_read(struct dune_counters *to, const struct dune_vcpu *vcpu);
 void dune_counters_read_vm(struct dune_counters *to, struct dune_vm *vm);
 
-int dune_counters_copy_stats(void __user *to, const struct dune_counters *from);
-int dune_counters_copy_exits(void __user *to, const struct dune_counters *from);
+int dune_counters_copy(void __user *to, unsigned int cmd,
+		       const struct dune_counters *from);
 
 #endif /* DUNE_STATS_H */

@@ -107,9 +107,7 @@ static int get_counters(struct dune_vcpu *vcpu, unsigned int cmd,
 	if (current->mm != vcpu->vm->mm)
 		return -ESTALE;
 	dune_counters_read(&counters, vcpu);
-	return cmd == DUNE_GET_STATS ?
-		       dune_counters_copy_stats(user, &counters) :
-		       dune_counters_copy_exits(user, &counters);
+	return dune_counters_copy(user, cmd, &counters);
 }
 
 static long vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long arg)

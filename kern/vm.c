@@ -241,7 +241,7 @@ static int set_tile(struct dune_vm *vm, struct dune_tile __user *user)
 	if (tile.flags & DUNE_TILE_CLEAR) {
 		if (tile.hva)
 			return -EINVAL;
-	} else if (tile.hva & ((1ULL << DUNE_TILE_SHIFT) - 1) ||
+	} else if (tile.hva & (DUNE_TILE_SIZE - 1) ||
 		   tile.hva >= TASK_SIZE_MAX) {
 		return -EINVAL;
 	}
@@ -260,9 +260,7 @@ static int get_counters(struct dune_vm *vm, unsigned int cmd, void __user *user)
 	struct dune_counters counters;
 
 	dune_counters_read_vm(&counters, vm);
-	return cmd == DUNE_GET_STATS ?
-		       dune_counters_copy_stats(user, &counters) :
-		       dune_counters_copy_exits(user, &counters);
+	return dune_counters_copy(user, cmd, &counters);
 }
 
 long dune_vm_ioctl(struct file *file, unsigned int cmd, unsigned long arg)

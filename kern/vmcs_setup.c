@@ -12,6 +12,7 @@
 
 #include "compat.h"
 #include "cpu_insn.h"
+#include "debug.h"
 #include "dune_abi.h"
 #include "segment.h"
 #include "vmcs.h"
@@ -80,7 +81,7 @@ static void setup_guest(void)
 	vmcs_write_natural(GUEST_RIP, 0);
 	vmcs_write_natural(GUEST_RSP, 0);
 	vmcs_write_natural(GUEST_RFLAGS, X86_EFLAGS_FIXED);
-	vmcs_write_natural(GUEST_DR7, 0x400);
+	vmcs_write_natural(GUEST_DR7, DR7_FIXED);
 	vmcs_write64(GUEST_IA32_DEBUGCTL, 0);
 	vmcs_write_natural(GUEST_PENDING_DBG_EXCEPTIONS, 0);
 	vmcs_write32(GUEST_INTERRUPTIBILITY_INFO, 0);

@@ -63,20 +63,6 @@ static __always_inline bool vmx_invept(u64 type, u64 eptp)
 	return failed;
 }
 
-static __always_inline bool vmx_invvpid(u64 type, u16 vpid)
-{
-	struct {
-		u64 vpid, gva;
-	} descriptor = { vpid, 0 };
-	bool failed;
-
-	asm volatile("invvpid %1, %2"
-		     : "=@ccna"(failed)
-		     : "m"(descriptor), "r"(type)
-		     : "memory");
-	return failed;
-}
-
 /* Accesses on this CPU since the run path last collected them. */
 DECLARE_PER_CPU(u64, dune_vmcs_accesses);
 

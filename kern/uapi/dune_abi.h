@@ -218,7 +218,7 @@ enum dune_stat {
 	DUNE_STAT_VMCS_ACCESSES, /* VMREAD and VMWRITE on the run path */
 	DUNE_STAT_VMCS_LOADS, /* VMPTRLD */
 	DUNE_STAT_MSR_WRITES,
-	DUNE_STAT_TLB_FLUSHES, /* INVEPT and INVVPID */
+	DUNE_STAT_TLB_FLUSHES, /* INVEPT */
 	DUNE_STAT_EPT_MAPPED, /* entries made */
 	DUNE_STAT_EPT_ZAPPED, /* entries taken back by the host */
 	DUNE_STAT_EPT_PAGES, /* pages that hold the EPT now */
