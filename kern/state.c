@@ -37,14 +37,11 @@ static bool valid_segments(const struct dune_state *s)
 static bool valid_system(const struct dune_state *s)
 {
 	const struct dune_vmx_caps *caps = &dune_vmx_caps;
-	u64 cr3_reserved = ~caps->guest_pa_mask;
 
-	if (s->cr4 & X86_CR4_PCIDE)
-		cr3_reserved &= ~BIT_ULL(63);
 	/* The bits that must be set are set anyway; others are refused. */
 	return !(s->cr0 & ~(caps->cr0_allowed | caps->cr0_must)) &&
 	       !(s->cr4 & ~(caps->cr4_allowed | caps->cr4_must)) &&
-	       !(s->cr3 & cr3_reserved) && !s->pad1 &&
+	       !(s->cr3 & ~caps->guest_pa_mask) && !s->pad1 &&
 	       compat_is_canonical(s->lstar) &&
 	       compat_is_canonical(s->gdt_base) &&
 	       compat_is_canonical(s->idt_base) &&

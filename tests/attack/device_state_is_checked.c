@@ -90,6 +90,29 @@ static void what_cannot_run_is_refused(void)
 	CHECK(!memcmp(&before, &after, sizeof(before)));
 }
 
+/* Bit 63 is a word to MOV CR3, and none of the register. */
+static void with_pcids_cr3_is_checked_alike(void)
+{
+	enum { PCIDE = 1 << 17, PCID = 7 };
+	struct dune_state state;
+	struct dune_caps caps;
+	struct raw raw;
+
+	raw_create(&raw);
+	raw_load(&raw, raw_count, 0, 0);
+	CHECK_OK(ioctl(raw.device, DUNE_GET_CAPS, &caps));
+	TEST_REQUIRE(caps.cr4_allowed & PCIDE, "the CPU has no PCIDs");
+	state = raw_state(&raw);
+	state.groups = DUNE_STATE_SYSTEM;
+	state.cr4 |= PCIDE;
+	state.cr3 |= PCID;
+	raw_set_state(raw.vcpu, &state);
+	CHECK_EQ(raw_run(&raw), DUNE_EXIT_HYPERCALL);
+	state.cr3 |= 1ull << 63;
+	CHECK_ERRNO(ioctl(raw.vcpu, DUNE_SET_STATE, &state), EINVAL);
+	CHECK_EQ(raw_run(&raw), DUNE_EXIT_HYPERCALL);
+}
+
 static void what_was_set_reads_back(void)
 {
 	struct raw raw;
@@ -237,6 +260,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		guest_test(what_cannot_run_is_refused),
+		guest_test(with_pcids_cr3_is_checked_alike),
 		guest_test(what_was_set_reads_back),
 		guest_test(a_group_leaves_the_others_alone),
 		guest_test(runs_with_what_was_set),
