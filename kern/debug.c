@@ -16,6 +16,11 @@ void dune_debug_load(struct dune_vcpu *vcpu)
 {
 	unsigned long *host = vcpu->host.dr;
 
+	/*
+	 * Up to the entry what the host has enabled would mean the guest's
+	 * addresses, here in the kernel. dune_host_restore() enables it again.
+	 */
+	native_set_debugreg(7, 0);
 	host[0] = native_get_debugreg(0);
 	host[1] = native_get_debugreg(1);
 	host[2] = native_get_debugreg(2);

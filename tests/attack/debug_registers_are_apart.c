@@ -10,7 +10,9 @@
 #include <linux/hw_breakpoint.h>
 #include <linux/perf_event.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
@@ -136,15 +138,15 @@ static void a_breakpoint_on_the_gate_does_not_hang(void)
 
 static volatile uint64_t watched __attribute__((aligned(8)));
 
-static int watch(void)
+static int watch(uint32_t type, const volatile void *address, bool in_kernel)
 {
 	struct perf_event_attr attr = {
 		.type = PERF_TYPE_BREAKPOINT,
 		.size = sizeof(attr),
-		.bp_type = HW_BREAKPOINT_W,
-		.bp_addr = (uintptr_t)&watched,
+		.bp_type = type,
+		.bp_addr = (uintptr_t)address,
 		.bp_len = HW_BREAKPOINT_LEN_8,
-		.exclude_kernel = 1,
+		.exclude_kernel = !in_kernel,
 	};
 
 	return syscall(SYS_perf_event_open, &attr, 0, -1, -1, 0);
@@ -160,7 +162,7 @@ static uint64_t hits(int fd)
 
 static void the_hosts_watchpoint_survives(void)
 {
-	int fd = watch();
+	int fd = watch(HW_BREAKPOINT_W, &watched, false);
 
 	TEST_REQUIRE(fd >= 0, "no breakpoint events");
 	raw_trap_create(&raw);
@@ -181,6 +183,46 @@ static void the_hosts_watchpoint_survives(void)
 		watched = turn;
 		CHECK_EQ(hits(fd), 2 * turn + 3);
 	}
+}
+
+static uint64_t kernel_symbol(const char *wanted)
+{
+	FILE *file = fopen("/proc/kallsyms", "r");
+	unsigned long address, found = 0;
+	char name[256];
+
+	while (file && !found && fscanf(file, "%lx %*c %255s%*[^\n]", &address, name) == 2)
+		if (!strcmp(name, wanted))
+			found = address;
+	if (file)
+		fclose(file);
+	return found;
+}
+
+static __attribute__((noinline)) void never_called(void)
+{
+	__asm__ volatile("");
+}
+
+/*
+ * The kernel has the guest's addresses in its debug registers for a moment before the entry: what
+ * the host has enabled must not mean those.
+ */
+static void the_guest_sets_no_breakpoint_in_the_kernel(void)
+{
+	uint64_t entry = kernel_symbol("dune_vmenter");
+	int fd = watch(HW_BREAKPOINT_X, (void *)never_called, true);
+
+	TEST_REQUIRE(entry, "the kernel does not show its symbols");
+	TEST_REQUIRE(fd >= 0, "no breakpoint events");
+	raw_trap_create(&raw);
+	for (int turn = 0; turn < 20; turn++)
+		CHECK_EQ(run(with(DR7_L0_EXECUTE, entry), BYTES(SET_DR0_DR7 "\x31\xc0\x0f\xa2"))
+				 .vector,
+			 RAW_VECTOR_NONE);
+	CHECK_EQ(hits(fd), 0);
+	never_called();
+	CHECK_EQ(hits(fd), 1);
 }
 
 /* What a debugger set is what it reads, and its breakpoint fires outside. */
@@ -234,6 +276,7 @@ int main(void)
 		guest_test(a_breakpoint_of_the_guest_works),
 		guest_test(a_breakpoint_on_the_gate_does_not_hang),
 		guest_test(the_hosts_watchpoint_survives),
+		guest_test(the_guest_sets_no_breakpoint_in_the_kernel),
 		guest_test(a_debuggers_registers_survive),
 	};
 
