@@ -38,6 +38,36 @@
 	pop	%rbx
 .endm
 
+/* RBX becomes struct cpu: KERNEL_GS_BASE is ring 0's alone. */
+.macro find_cpu
+	swapgs
+	mov	%gs:CPU_SELF, %rbx
+	swapgs
+.endm
+
+/* The rest of a struct ring3_context; ring 0's FS is put by. RBX becomes struct cpu. */
+.macro begin_context
+	find_cpu
+	rdfsbase %rax
+	mov	%rax, CPU_FS_RING0(%rbx)
+	push	CPU_RING3(%rbx)
+	mov	%rsp, CPU_RING3(%rbx)
+.endm
+
+/* After dune_ring3_stop(), which may leave handlers behind. RBX becomes struct cpu. */
+.macro restore_ist
+	find_cpu
+	mov	CPU_STOP_IST1(%rbx), %rcx
+	mov	%rcx, CPU_IST1(%rbx)
+.endm
+
+/* From begin_context to the caller's registers. */
+.macro end_context
+	pop	CPU_RING3(%rbx)
+	add	$8, %rsp
+	pop_callee_saved
+.endm
+
 	.text
 
 /*
@@ -117,13 +147,7 @@ dune_ring3_run:
 	push	%rsi
 	push_callee_saved
 	push	$0
-	swapgs
-	mov	%gs:CPU_SELF, %rbx
-	swapgs
-	rdfsbase %rax
-	mov	%rax, CPU_FS_RING0(%rbx)
-	push	CPU_RING3(%rbx)
-	mov	%rsp, CPU_RING3(%rbx)
+	begin_context
 	mov	FRAME_RIP(%rdi), %rax
 	shr	$47, %rax
 	mov	$-EFAULT, %rax
@@ -137,15 +161,9 @@ dune_ring3_run:
 
 /* A handler returns here, on the context, after dune_ring3_stop(); rax is the result. */
 hidden_function dune_ring3_run_stopped
-	swapgs
-	mov	%gs:CPU_SELF, %rbx
-	swapgs
-	mov	CPU_STOP_IST1(%rbx), %rcx
-	mov	%rcx, CPU_IST1(%rbx)
+	restore_ist
 run_over:
-	pop	CPU_RING3(%rbx)
-	add	$8, %rsp
-	pop_callee_saved
+	end_context
 	add	$16, %rsp
 	ret
 
@@ -161,13 +179,7 @@ run_over:
 dune_ring3_call:
 	push_callee_saved
 	push	%r9
-	swapgs
-	mov	%gs:CPU_SELF, %rbx
-	swapgs
-	rdfsbase %rax
-	mov	%rax, CPU_FS_RING0(%rbx)
-	push	CPU_RING3(%rbx)
-	mov	%rsp, CPU_RING3(%rbx)
+	begin_context
 	mov	%rdi, %rax
 	mov	%rsi, %r10
 	mov	%rdx, %rdi
@@ -197,14 +209,8 @@ dune_ring3_call_sysret:
 
 /* As above. The usual way back is in trap_entry.S. */
 hidden_function dune_ring3_call_stopped
-	swapgs
-	mov	%gs:CPU_SELF, %rbx
-	swapgs
-	mov	CPU_STOP_IST1(%rbx), %rcx
-	mov	%rcx, CPU_IST1(%rbx)
-	pop	CPU_RING3(%rbx)
-	add	$8, %rsp
-	pop_callee_saved
+	restore_ist
+	end_context
 	ret
 
 /* Copied to a page that ring 3 may execute: where dune_ring3_call() starts and ends. */
