@@ -2,56 +2,118 @@
 /*
  * A hypercall is no way around seccomp, ptrace or no_new_privs: the system call
  * that follows it is the thread's own, and each of them sees it with its number
- * and arguments. What it cannot forward, it does not invent.
+ * and arguments, whatever they decide. What it cannot forward, it does not invent.
  */
 #define _GNU_SOURCE
 #include "guest.h"
 
+#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
-#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/user.h>
 #include <sys/wait.h>
 
-/* For one system call this action; all others are allowed. */
-static void filter(long nr, uint32_t action)
+#ifndef SYS_SECCOMP
+#define SYS_SECCOMP 1 /* si_code: <asm-generic/siginfo.h> and libc's do not go together */
+#endif
+
+/* For one system call this action; all others are allowed, of this architecture. */
+static void install_filter(long number, uint32_t action, unsigned flags)
 {
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 1, 0),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, nr, 0, 1),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1),
 		BPF_STMT(BPF_RET | BPF_K, action),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
 	struct sock_fprog program = { sizeof(code) / sizeof(code[0]), code };
 
 	CHECK_OK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
-	CHECK_OK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program));
+	CHECK_OK(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program));
 }
 
-static void set_before_entering(void)
+static void deny_getppid(unsigned flags)
 {
-	filter(SYS_getppid, SECCOMP_RET_ERRNO | 77);
-	enter_dune();
+	install_filter(SYS_getppid, SECCOMP_RET_ERRNO | EUCLEAN, flags);
+}
+
+/* Through libc, and by a hypercall without it. */
+static void check_getppid_is_denied(void)
+{
 	CHECK_EQ(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0), 1);
-	CHECK_ERRNO(syscall(SYS_getppid), 77);
-	CHECK_OK(syscall(SYS_getpid));
-	CHECK_ERRNO(syscall(SYS_getppid), 77);
+	CHECK_ERRNO(syscall(SYS_getppid), EUCLEAN);
+	CHECK_EQ(dune_inside() ? dune_syscall(SYS_getppid, 0, 0, 0, 0, 0, 0) : -EUCLEAN, -EUCLEAN);
+	CHECK(syscall(SYS_getpid) > 0);
+	CHECK_ERRNO(syscall(SYS_getppid), EUCLEAN);
 }
 
-static void set_inside(void)
+static void a_filter_from_before(void)
+{
+	deny_getppid(0);
+	enter_dune();
+	check_getppid_is_denied();
+	CHECK_EQ(dune_leave(), 0);
+	check_getppid_is_denied();
+}
+
+static void a_filter_from_inside(void)
 {
 	enter_dune();
-	CHECK_OK(syscall(SYS_getppid));
-	filter(SYS_getppid, SECCOMP_RET_ERRNO | 78);
-	CHECK_ERRNO(syscall(SYS_getppid), 78);
+	CHECK(syscall(SYS_getppid) > 0);
+	deny_getppid(0);
+	CHECK(dune_inside());
+	check_getppid_is_denied();
+	CHECK_EQ(prctl(PR_GET_SECCOMP, 0, 0, 0, 0), SECCOMP_MODE_FILTER);
+	CHECK_EQ(dune_leave(), 0);
+	check_getppid_is_denied();
+}
+
+static void children_inherit_it(void)
+{
+	pid_t child;
+
+	enter_dune();
+	deny_getppid(0);
+	child = harness_fork();
+	if (!child) {
+		CHECK(dune_inside());
+		check_getppid_is_denied();
+		_exit(0);
+	}
+	JOIN(child);
+}
+
+static volatile int go;
+
+static void *call_when_told(void *unused)
+{
+	CHECK(dune_inside());
+	while (!go)
+		sched_yield();
+	check_getppid_is_denied();
+	return unused;
+}
+
+static void other_threads_get_it_at_once(void)
+{
+	pthread_t thread;
+
+	enter_dune();
+	CHECK_EQ(pthread_create(&thread, NULL, call_when_told, NULL), 0);
+	deny_getppid(SECCOMP_FILTER_FLAG_TSYNC);
+	go = 1;
+	CHECK_EQ(pthread_join(thread, NULL), 0);
 }
 
 /* VMCALL itself, with the number in rax, as an attacker would who knows libdune. */
@@ -60,60 +122,116 @@ static void by_a_bare_vmcall(void)
 	long result = SYS_getppid;
 
 	enter_dune();
-	filter(SYS_getppid, SECCOMP_RET_ERRNO | 79);
+	deny_getppid(0);
 	__asm__ volatile("vmcall" : "+a"(result)::"rcx", "rdx", "r11", "memory");
-	CHECK_EQ(result, -79);
+	CHECK_EQ(result, -EUCLEAN);
 }
 
-static void that_kill(void)
-{
-	pid_t child;
+/* ---- What a filter may decide ------------------------------------------------- */
 
-	enter_dune();
-	child = harness_fork();
+/* What it has to say on stderr is for its user. */
+static int in_a_quiet_child(void (*function)(void))
+{
+	pid_t child = harness_fork();
+
 	if (!child) {
-		filter(SYS_getppid, SECCOMP_RET_KILL_PROCESS);
-		syscall(SYS_getppid);
+		freopen("/dev/null", "w", stderr);
+		if (!dune_inside())
+			enter_dune();
+		function();
 		_exit(0);
 	}
-	CHECK_EQ(harness_wait(child), 128 + SIGSYS);
+	return harness_wait(child);
 }
 
-static volatile sig_atomic_t trapped_nr;
+static void be_killed(void)
+{
+	install_filter(SYS_getppid, SECCOMP_RET_KILL_PROCESS, 0);
+	syscall(SYS_getppid);
+}
 
-static void on_sigsys(int signal, siginfo_t *info, void *context)
+static void it_may_kill(void)
+{
+	CHECK_EQ(in_a_quiet_child(be_killed), 128 + SIGSYS);
+	enter_dune();
+	CHECK_EQ(in_a_quiet_child(be_killed), 128 + SIGSYS);
+}
+
+static void be_strict(void)
+{
+	CHECK_OK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT, 0, 0, 0));
+}
+
+/* read, write, exit and sigreturn are not what runs a guest. */
+static void strict_mode_ends_it(void)
+{
+	CHECK_EQ(in_a_quiet_child(be_strict), 128 + SIGKILL);
+}
+
+static volatile int trapped;
+
+static void count_trap(int signal, siginfo_t *info, void *context)
 {
 	(void)signal;
 	(void)context;
-	trapped_nr = info->si_syscall;
+	trapped += info->si_code == SYS_SECCOMP && info->si_syscall == SYS_getppid;
 }
 
-static void that_trap(void)
+static void it_may_trap(void)
 {
-	struct sigaction action = { .sa_sigaction = on_sigsys, .sa_flags = SA_SIGINFO };
+	struct sigaction action = { .sa_sigaction = count_trap, .sa_flags = SA_SIGINFO };
 
 	enter_dune();
 	CHECK_OK(sigaction(SIGSYS, &action, NULL));
-	filter(SYS_getppid, SECCOMP_RET_TRAP);
-	syscall(SYS_getppid);
-	CHECK_EQ(trapped_nr, SYS_getppid);
+	install_filter(SYS_getppid, SECCOMP_RET_TRAP, 0);
+	for (int i = 1; i <= 10; i++) {
+		syscall(SYS_getppid);
+		CHECK_EQ(trapped, i);
+	}
+	CHECK(dune_inside());
 	CHECK_EQ(current_ring(), 0);
 }
 
-/* What running itself needs is denied: the program ends, and does so with a word. */
-static void that_deny_the_device(void)
-{
-	pid_t child;
+/* ---- Filters that do not let it run ------------------------------------------- */
 
-	enter_dune();
-	child = harness_fork();
-	if (!child) {
-		filter(SYS_lseek, SECCOMP_RET_KILL_PROCESS);
-		for (;;)
-			syscall(SYS_getpid);
-	}
-	CHECK_EQ(harness_wait(child), 128 + SIGSYS);
+static void lose_lseek(void)
+{
+	install_filter(SYS_lseek, SECCOMP_RET_ERRNO | EPERM, 0);
+	for (;;)
+		getpid();
 }
+
+static void be_killed_for_lseek(void)
+{
+	install_filter(SYS_lseek, SECCOMP_RET_KILL_PROCESS, 0);
+	for (;;)
+		syscall(SYS_getpid);
+}
+
+/* It ends, and does not spin, nor go on outside as if nothing were. */
+static void without_running_it_ends(void)
+{
+	int code = in_a_quiet_child(lose_lseek);
+
+	CHECK(code > 0 && code != 128 + SIGALRM);
+	CHECK_EQ(in_a_quiet_child(be_killed_for_lseek), 128 + SIGSYS);
+	enter_dune();
+	CHECK_EQ(in_a_quiet_child(be_killed_for_lseek), 128 + SIGSYS);
+}
+
+static void without_open_there_is_no_dune(void)
+{
+	install_filter(SYS_openat, SECCOMP_RET_ERRNO | EACCES, 0);
+	CHECK_EQ(dune_init(), -EACCES);
+}
+
+static void without_ioctl_there_is_no_dune(void)
+{
+	install_filter(SYS_ioctl, SECCOMP_RET_ERRNO | EPERM, 0);
+	CHECK_EQ(dune_init(), -EPERM);
+}
+
+/* ---- Nonsense ------------------------------------------------------------------ */
 
 /* Calls that change the thread itself, by a bare VMCALL with nonsense for arguments. */
 static void calls_on_registers_take_no_nonsense(void)
@@ -196,12 +314,17 @@ static void a_tracer_sees_and_changes_them(void)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		guest_test(set_before_entering),
-		guest_test(set_inside),
+		guest_test(a_filter_from_before),
+		guest_test(a_filter_from_inside),
+		guest_test(children_inherit_it),
+		guest_test(other_threads_get_it_at_once),
 		guest_test(by_a_bare_vmcall),
-		guest_test(that_kill),
-		guest_test(that_trap),
-		guest_test(that_deny_the_device),
+		guest_test(it_may_kill),
+		guest_test(strict_mode_ends_it),
+		guest_test(it_may_trap),
+		guest_test(without_running_it_ends),
+		guest_test(without_open_there_is_no_dune),
+		guest_test(without_ioctl_there_is_no_dune),
 		guest_test(calls_on_registers_take_no_nonsense),
 		guest_test(a_tracer_sees_and_changes_them),
 	};
