@@ -20,18 +20,6 @@
 
 static struct raw raw;
 
-static void still_works(void)
-{
-	struct raw fresh;
-
-	raw_create(&fresh);
-	raw_load(&fresh, raw_count, 0, 0);
-	CHECK_EQ(raw_run(&fresh), DUNE_EXIT_HYPERCALL);
-	close(fresh.vcpu);
-	close(fresh.device);
-	munmap(fresh.run, DUNE_RUN_SIZE);
-}
-
 static void close_the_vm_first(void)
 {
 	raw_create(&raw);
@@ -40,7 +28,7 @@ static void close_the_vm_first(void)
 	for (int i = 0; i < 10; i++)
 		CHECK_EQ(raw_run(&raw), DUNE_EXIT_HYPERCALL);
 	close(raw.vcpu);
-	still_works();
+	raw_must_work();
 }
 
 static void close_the_vcpu_first(void)
@@ -55,7 +43,7 @@ static void close_the_vcpu_first(void)
 	CHECK_OK(munmap(raw.run, DUNE_RUN_SIZE));
 	CHECK_OK(ioctl(raw.device, DUNE_GET_STATS, &stats));
 	CHECK_EQ(stats.value[DUNE_STAT_EXIT_HYPERCALL], 1); /* of a vcpu that is gone */
-	still_works();
+	raw_must_work();
 }
 
 static volatile sig_atomic_t stop;
@@ -96,7 +84,7 @@ static void close_while_a_thread_is_inside(void)
 	munmap(raw.run, DUNE_RUN_SIZE);
 	pthread_kill(runner, SIGUSR1);
 	CHECK_EQ(pthread_join(runner, NULL), 0);
-	still_works();
+	raw_must_work();
 }
 
 static void unmap_what_the_guest_runs_on(void)
@@ -104,7 +92,7 @@ static void unmap_what_the_guest_runs_on(void)
 	start_runner();
 	CHECK_OK(munmap(raw.memory, RAW_BYTES));
 	/* The thread comes back with DUNE_EXIT_MEMORY or a shutdown. */
-	still_works();
+	raw_must_work();
 }
 
 static void exit_while_a_thread_is_inside(void)
@@ -118,7 +106,7 @@ static void exit_while_a_thread_is_inside(void)
 		}
 		CHECK_EQ(harness_wait(child), 9);
 	}
-	still_works();
+	raw_must_work();
 }
 
 static void killed_while_inside(void)
@@ -136,7 +124,7 @@ static void killed_while_inside(void)
 		CHECK_OK(kill(child, SIGKILL));
 		CHECK_EQ(harness_wait(child), 128 + SIGKILL);
 	}
-	still_works();
+	raw_must_work();
 }
 
 static void stopped_and_continued_inside(void)
@@ -173,7 +161,7 @@ static void exec_closes_a_vcpu(void)
 		_exit(127);
 	}
 	CHECK_EQ(harness_wait(child), 0);
-	still_works();
+	raw_must_work();
 }
 
 static void exec_leaves_a_vm_that_is_stale(void)

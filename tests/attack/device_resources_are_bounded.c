@@ -32,18 +32,6 @@ static void share_a_counter(void)
 	*made = 0;
 }
 
-static void still_works(void)
-{
-	struct raw fresh;
-
-	raw_create(&fresh);
-	raw_load(&fresh, raw_count, 0, 0);
-	CHECK_EQ(raw_run(&fresh), DUNE_EXIT_HYPERCALL);
-	close(fresh.vcpu);
-	close(fresh.device);
-	munmap(fresh.run, DUNE_RUN_SIZE);
-}
-
 /* ---- Memory ------------------------------------------------------------------ */
 
 static void set_limit(int resource, rlim_t limit)
@@ -87,7 +75,7 @@ static void check_nothing_is_left(void)
 	if (left > MEBIBYTE)
 		FAIL("%ld bytes are still charged", left);
 	cgroup_remove();
-	still_works();
+	raw_must_work();
 }
 
 /* In a child with 16 MiB and any number of descriptors: as many as go. */
@@ -259,7 +247,7 @@ static void time_in_the_guest_counts(void)
 		_exit(1);
 	}
 	CHECK_EQ(harness_wait(child), 128 + SIGXCPU);
-	still_works();
+	raw_must_work();
 }
 
 int main(void)

@@ -133,6 +133,18 @@ long raw_run(struct raw *raw)
 	return raw_run_vcpu(raw->vcpu);
 }
 
+void raw_must_work(void)
+{
+	struct raw fresh;
+
+	raw_create(&fresh);
+	raw_load(&fresh, raw_count, 0, 0);
+	CHECK_EQ(raw_run(&fresh), DUNE_EXIT_HYPERCALL);
+	close(fresh.vcpu);
+	close(fresh.device);
+	munmap(fresh.run, DUNE_RUN_SIZE);
+}
+
 uint64_t raw_stat(const struct raw *raw, enum dune_stat stat)
 {
 	struct dune_stats stats;

@@ -49,6 +49,8 @@ void raw_load(struct raw *raw, const char *code, uint64_t rdi, uint64_t rsi);
 /* Runs until something else than DUNE_EXIT_INTR: the exit reason or -errno. */
 long raw_run(struct raw *raw);
 long raw_run_vcpu(int vcpu);
+/* A new vm and vcpu work, from their beginning to their end. */
+void raw_must_work(void);
 /* The module's own counts. */
 uint64_t raw_stat(const struct raw *raw, enum dune_stat stat);
 

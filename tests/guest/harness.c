@@ -188,6 +188,17 @@ int harness_wait(pid_t child)
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
+int harness_run_in_child(void (*function)(void))
+{
+	pid_t child = harness_fork();
+
+	if (!child) {
+		function();
+		_exit(0);
+	}
+	return harness_wait(child);
+}
+
 void harness_join(const char *file, int line, pid_t child)
 {
 	int code = harness_wait(child);

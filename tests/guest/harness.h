@@ -116,4 +116,7 @@ void harness_join(const char *file, int line, pid_t child);
 /* What waitpid() says about the child: exit code, or 128 + signal. */
 int harness_wait(pid_t child);
 
+/* Runs a function in a child and waits for it: 0 if it returned. */
+int harness_run_in_child(void (*function)(void));
+
 #endif

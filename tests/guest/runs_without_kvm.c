@@ -43,6 +43,7 @@ static void without_kvm(void)
 	unload_kvm();
 }
 
+/* Whatever happened: so what may fail runs in children. */
 static void bring_kvm_back(void)
 {
 	const char *why;
@@ -52,18 +53,6 @@ static void bring_kvm_back(void)
 	CHECK_EQ(module_probe("kvm_intel"), 0);
 	if (small_kvm_run(3, &why))
 		FAIL("%s", why);
-}
-
-/* Children, so that KVM can be brought back whatever happens in them. */
-static int in_a_child(void (*function)(void))
-{
-	pid_t child = harness_fork();
-
-	if (!child) {
-		function();
-		_exit(0);
-	}
-	return harness_wait(child);
 }
 
 static void enter_and_work(void)
@@ -88,7 +77,7 @@ static void turns_vmx_on_itself(void)
 	int code;
 
 	without_kvm();
-	code = in_a_child(enter_and_work);
+	code = harness_run_in_child(enter_and_work);
 	bring_kvm_back();
 	CHECK_EQ(code, 0);
 }
@@ -129,7 +118,7 @@ static void two_processes(void)
 		enter_and_work();
 		_exit(0);
 	}
-	first = in_a_child(enter_and_work);
+	first = harness_run_in_child(enter_and_work);
 	second = harness_wait(child);
 	bring_kvm_back();
 	CHECK_EQ(first, 0);
@@ -155,7 +144,7 @@ static void on_any_cpu(void)
 
 	TEST_REQUIRE(sysconf(_SC_NPROCESSORS_ONLN) > 1, "needs two CPUs");
 	without_kvm();
-	code = in_a_child(move_between_cpus);
+	code = harness_run_in_child(move_between_cpus);
 	bring_kvm_back();
 	CHECK_EQ(code, 0);
 }
@@ -173,7 +162,7 @@ static void says_so_where_only_kvm_may(void)
 
 	TEST_REQUIRE(!modules_may_own_vmx(), "modules may turn VMX on here");
 	unload_kvm();
-	code = in_a_child(enter_in_vain);
+	code = harness_run_in_child(enter_in_vain);
 	bring_kvm_back();
 	CHECK_EQ(code, 0);
 	enter_dune();

@@ -84,17 +84,6 @@ static void where_kvm_came_after_us(void)
 	sleep_with_guests();
 }
 
-static int in_a_child(void (*function)(void))
-{
-	pid_t child = harness_fork();
-
-	if (!child) {
-		function();
-		_exit(0);
-	}
-	return harness_wait(child);
-}
-
 static void try_it(void)
 {
 	_exit(dune_init() == -EOPNOTSUPP ? 77 : 0);
@@ -109,9 +98,9 @@ static void where_vmx_is_our_own(void)
 	had_kvm = module_is_loaded("kvm_intel");
 	if (had_kvm)
 		CHECK_EQ(module_unload("kvm_intel"), 0);
-	code = in_a_child(try_it);
+	code = harness_run_in_child(try_it);
 	if (!code)
-		code = in_a_child(sleep_with_guests);
+		code = harness_run_in_child(sleep_with_guests);
 	if (had_kvm)
 		CHECK_EQ(module_probe("kvm_intel"), 0);
 	TEST_REQUIRE(code != 77, "the module cannot turn VMX on itself here");

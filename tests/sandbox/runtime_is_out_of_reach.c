@@ -7,6 +7,7 @@
  * The sandbox's environment is the canary: the program in the sandbox learns where it lies from
  * /proc/self/stat, and outside it can be read from /proc/PID/environ while that program waits.
  */
+#include "rows.h"
 #include "sandboxed.h"
 #include "syscall.h"
 
@@ -27,7 +28,7 @@
 #include <unistd.h>
 
 #define CANARY_BYTES 60000
-#define PAGE_BYTES   4096
+#define PAGE_BYTES   ROW_PAGE_BYTES
 
 /* ---- Inside: what the attacks need ---------------------------------------- */
 
@@ -67,55 +68,19 @@ static void wait_for_parent(void)
 	CHECK(read(STDIN_FILENO, &byte, 1) == 1);
 }
 
-static int is_pointer(const struct sandbox_arg *arg)
-{
-	switch ((enum sandbox_arg_kind)arg->kind) {
-	case ARG_STRING:
-	case ARG_IN:
-	case ARG_OUT:
-	case ARG_INOUT:
-	case ARG_IN_IOVEC:
-	case ARG_OUT_IOVEC:
-	case ARG_OUT_SIZED:
-	case ARG_SIZE:
-	case ARG_SIGSET:
-		return 1;
-	case ARG_NONE:
-	case ARG_LONG:
-	case ARG_INT:
-	case ARG_UINT:
-	case ARG_FD:
-	case ARG_ADDRESS:
-		return 0;
-	}
-	FAIL("a kind of argument that this test does not know");
-}
-
-/* Arguments that are as good as a table can say, but for the one under attack. */
-static void fill(const struct sandbox_row *row, long args[SANDBOX_NR_ARGS])
-{
-	memset(page, 0, PAGE_BYTES);
-	strcpy(page + 2048, "/nowhere");
-	page[1024] = 64; /* what a socklen_t points to */
-	for (int i = 0; i < SANDBOX_NR_ARGS; i++) {
-		const struct sandbox_arg *arg = &row->arg[i];
-
-		if (arg->kind == ARG_STRING)
-			args[i] = (long)page + 2048;
-		else if (arg->kind == ARG_SIZE)
-			args[i] = (long)page + 1024;
-		else if (is_pointer(arg))
-			args[i] = (long)page;
-		else if (arg->kind == ARG_FD)
-			args[i] = zero;
-		else
-			args[i] = arg->kind == ARG_ADDRESS ? 0 : 64;
-	}
-}
-
 static int is_attacked(const struct sandbox_row *row)
 {
 	return row && row->action != ACTION_DENY && !row->does_not_return;
+}
+
+/* The call of this row with one argument like this. */
+static long attack_argument(unsigned nr, int argument, uint64_t bad)
+{
+	uint64_t args[SANDBOX_NR_ARGS];
+
+	row_fill(sandbox_table_row(nr), (uint64_t)page, zero, args);
+	args[argument] = bad;
+	return RAW(nr, args[0], args[1], args[2], args[3], args[4], args[5]);
 }
 
 /* Each pointer that the table knows, at this address: how many there were. */
@@ -127,13 +92,11 @@ static unsigned attack_table(uint64_t bad)
 		const struct sandbox_row *row = sandbox_table_row(nr);
 
 		for (int i = 0; is_attacked(row) && i < SANDBOX_NR_ARGS; i++) {
-			long args[SANDBOX_NR_ARGS], result;
+			long result;
 
-			if (!is_pointer(&row->arg[i]))
+			if (!row_is_pointer(&row->arg[i]))
 				continue;
-			fill(row, args);
-			args[i] = bad;
-			result = RAW(nr, args[0], args[1], args[2], args[3], args[4], args[5]);
+			result = attack_argument(nr, i, bad);
 			if (result != -EFAULT)
 				FAIL("%s: argument %d at %#lx: %ld", row->name, i, bad, result);
 			tried++;
@@ -239,13 +202,11 @@ static void each_address_of_the_table(void)
 		const struct sandbox_row *row = sandbox_table_row(nr);
 
 		for (int i = 0; is_attacked(row) && i < SANDBOX_NR_ARGS; i++) {
-			long expected = expected_result(nr, i), args[SANDBOX_NR_ARGS], result;
+			long expected = expected_result(nr, i), result;
 
 			if (row->arg[i].kind != ARG_ADDRESS || !expected)
 				continue;
-			fill(row, args);
-			args[i] = bad;
-			result = RAW(nr, args[0], args[1], args[2], args[3], args[4], args[5]);
+			result = attack_argument(nr, i, bad);
 			if (result != expected)
 				FAIL("%s: argument %d: %ld", row->name, i, result);
 		}

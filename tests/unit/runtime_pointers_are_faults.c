@@ -5,6 +5,7 @@
  * the runtime's memory is as it was. The table itself says which calls those are.
  */
 #include "fake_dune.h"
+#include "rows.h"
 #include "sandbox.h"
 #include "space.h"
 #include "syscall.h"
@@ -46,47 +47,6 @@ static void check_canary(const char *name)
 			fail_msg("%s wrote to the runtime", name);
 }
 
-static bool is_checked_pointer(const struct sandbox_arg *arg)
-{
-	switch (arg->kind) {
-	case ARG_STRING:
-	case ARG_IN:
-	case ARG_OUT:
-	case ARG_INOUT:
-	case ARG_IN_IOVEC:
-	case ARG_OUT_IOVEC:
-	case ARG_OUT_SIZED:
-	case ARG_SIZE:
-	case ARG_SIGSET:
-		return true;
-	default:
-		return false;
-	}
-}
-
-/*
- * Arguments that are right as far as a table can know: pointers to a page of ring 3, lengths of 64,
- * descriptors that are not open.
- */
-static void fill(const struct sandbox_row *row, uint64_t page, uint64_t args[SANDBOX_NR_ARGS])
-{
-	memset((void *)page, 0, 4096);
-	memcpy((void *)(page + 2048), "/nowhere", 9);
-	*(uint32_t *)(page + 1024) = 64; /* what a socklen_t points to */
-	for (int i = 0; i < SANDBOX_NR_ARGS; i++) {
-		const struct sandbox_arg *arg = &row->arg[i];
-
-		if (arg->kind == ARG_STRING)
-			args[i] = page + 2048;
-		else if (arg->kind == ARG_SIZE)
-			args[i] = page + 1024;
-		else if (is_checked_pointer(arg))
-			args[i] = page;
-		else
-			args[i] = arg->kind == ARG_FD ? 9999 : 64;
-	}
-}
-
 static bool must_be_skipped(const struct sandbox_row *row)
 {
 	/* Would be done with what follows the bad pointer in order, not in argument order. */
@@ -105,9 +65,9 @@ static void each_pointer(uint64_t bad, const char *what)
 			uint64_t args[SANDBOX_NR_ARGS];
 			long result;
 
-			if (!is_checked_pointer(&row->arg[i]))
+			if (!row_is_pointer(&row->arg[i]))
 				continue;
-			fill(row, page, args);
+			row_fill(row, page, 9999, args);
 			args[i] = bad;
 			result = fake_syscall(box, nr, args);
 			if (result != -EFAULT)

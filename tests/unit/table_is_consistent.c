@@ -3,6 +3,7 @@
  * Each row of the table of system calls makes sense, and numbers without a row stay without one.
  */
 #include "fake_dune.h"
+#include "rows.h"
 #include "sandbox.h"
 #include "syscall.h"
 
@@ -17,13 +18,6 @@ static bool is_array(const struct sandbox_arg *arg)
 	return arg->kind == ARG_IN || arg->kind == ARG_OUT || arg->kind == ARG_INOUT;
 }
 
-static bool is_pointer(const struct sandbox_arg *arg)
-{
-	return is_array(arg) || arg->kind == ARG_STRING || arg->kind == ARG_IN_IOVEC ||
-	       arg->kind == ARG_OUT_IOVEC || arg->kind == ARG_OUT_SIZED || arg->kind == ARG_SIZE ||
-	       arg->kind == ARG_SIGSET;
-}
-
 static void check_arg(const struct sandbox_row *row, int i)
 {
 	const struct sandbox_arg *arg = &row->arg[i];
@@ -33,7 +27,7 @@ static void check_arg(const struct sandbox_row *row, int i)
 		fail_msg("%s: argument %d has no size", row->name, i);
 	if (!is_array(arg) && arg->bytes)
 		fail_msg("%s: argument %d is no array but has a size", row->name, i);
-	if (arg->optional && !is_pointer(arg))
+	if (arg->optional && !row_is_pointer(arg))
 		fail_msg("%s: argument %d is no pointer but optional", row->name, i);
 	if ((arg->show == SHOW_SET) != (arg->set != NULL))
 		fail_msg("%s: argument %d: symbols without a set, or a set unused", row->name, i);
