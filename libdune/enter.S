@@ -6,37 +6,12 @@
  */
 #include <asm/unistd.h>
 #include <asm-generic/errno-base.h>
+#include "asm.h"
 #include "cpu.h"
 #include "dune_abi.h"
 #include "frame.h"
 #include "hypercall.h"
 #include "trap.h"
-
-.macro hidden_function name
-	.globl	\name
-	.hidden	\name
-	.type	\name, @function
-	.balign	16
-\name:
-.endm
-
-.macro push_callee_saved
-	push	%rbx
-	push	%rbp
-	push	%r12
-	push	%r13
-	push	%r14
-	push	%r15
-.endm
-
-.macro pop_callee_saved
-	pop	%r15
-	pop	%r14
-	pop	%r13
-	pop	%r12
-	pop	%rbp
-	pop	%rbx
-.endm
 
 /* RBX becomes struct cpu: KERNEL_GS_BASE is ring 0's alone. */
 .macro find_cpu
@@ -193,18 +168,12 @@ dune_ring3_call:
 	xor	%r13d, %r13d
 	xor	%r14d, %r14d
 	xor	%r15d, %r15d
-	.globl	dune_ring3_call_fs
-	.hidden	dune_ring3_call_fs
-dune_ring3_call_fs:
+hidden_label dune_ring3_call_fs
 	wrfsbase %r9
 	mov	%r10, %rsp
-	.globl	dune_ring3_call_rsp
-	.hidden	dune_ring3_call_rsp
-dune_ring3_call_rsp:
+hidden_label dune_ring3_call_rsp
 	xor	%ebx, %ebx
-	.globl	dune_ring3_call_sysret
-	.hidden	dune_ring3_call_sysret
-dune_ring3_call_sysret:
+hidden_label dune_ring3_call_sysret
 	sysretq
 
 /* As above. The usual way back is in trap_entry.S. */
@@ -217,13 +186,9 @@ hidden_function dune_ring3_call_stopped
 hidden_function dune_ring3_trampoline_start
 	call	*%rax
 	syscall
-	.globl	dune_ring3_trampoline_return
-	.hidden	dune_ring3_trampoline_return
-dune_ring3_trampoline_return:
+hidden_label dune_ring3_trampoline_return
 	ud2
-	.globl	dune_ring3_trampoline_end
-	.hidden	dune_ring3_trampoline_end
-dune_ring3_trampoline_end:
+hidden_label dune_ring3_trampoline_end
 
 /*
  * long dune_copy(to, from, bytes): 0, or -EFAULT by way of the fixup. AC is set by
@@ -233,9 +198,7 @@ hidden_function dune_copy
 	mov	%rdx, %rcx
 	push	$(RFLAGS_RING0 | RFLAGS_AC)
 	popfq
-	.globl	dune_copy_fault
-	.hidden	dune_copy_fault
-dune_copy_fault:
+hidden_label dune_copy_fault
 	rep movsb
 	xor	%eax, %eax
 1:	push	$RFLAGS_RING0

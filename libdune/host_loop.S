@@ -5,15 +5,10 @@
  * for long must send the thread back to look again (signal.c, catch_signal).
  */
 #include <asm/unistd.h>
+#include "asm.h"
 #include "cpu.h"
 #include "dune_abi.h"
 #include "host.h"
-
-.macro hidden_label name
-	.globl	\name
-	.hidden	\name
-\name:
-.endm
 
 	.text
 

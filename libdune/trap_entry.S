@@ -10,6 +10,7 @@
  * lowered by a level while the handler runs, so a nested one has a level of its
  * own. FS is ring 3's until it has been switched here; nothing before uses it.
  */
+#include "asm.h"
 #include "cpu.h"
 #include "dune_abi.h"
 #include "frame.h"
@@ -156,14 +157,10 @@
 .endm
 
 	.pushsection .data.rel.ro.dune_tails, "aw"
-	.globl	dune_trap_tails
-	.hidden	dune_trap_tails
-dune_trap_tails:			/* pairs of tail_begin and tail_end */
+hidden_label dune_trap_tails	/* pairs of tail_begin and tail_end */
 	.popsection
 
-	.globl	dune_trap_entry_start
-	.hidden	dune_trap_entry_start
-dune_trap_entry_start:
+hidden_label dune_trap_entry_start
 exception:
 	trap_body CPU_IST1
 
@@ -180,9 +177,7 @@ double_fault:
 	trap_body CPU_IST3
 
 	.balign	TRAP_STUB_BYTES
-	.globl	dune_trap_stubs
-	.hidden	dune_trap_stubs
-dune_trap_stubs:
+hidden_label dune_trap_stubs
 vector = 0
 	.rept	32
 	.balign	TRAP_STUB_BYTES
@@ -218,9 +213,7 @@ vector = vector + 1
  * host loop as they are, and go back without touching the red zone. IOPL in the
  * saved flags tells the rings apart.
  */
-	.globl	dune_trap_lstar
-	.hidden	dune_trap_lstar
-dune_trap_lstar:
+hidden_label dune_trap_lstar
 	test	$RFLAGS_IOPL, %r11d
 	jz	dune_trap_from_ring3
 	vmcall
@@ -235,15 +228,11 @@ dune_trap_lstar:
  * that is in progress; so runs nest by themselves. KERNEL_GS_BASE is ring 0's
  * alone (swapgs is privileged), and GS is back to ring 3's at once.
  */
-	.globl	dune_trap_from_ring3
-	.hidden	dune_trap_from_ring3
-dune_trap_from_ring3:
+hidden_label dune_trap_from_ring3
 	swapgs
 	cmp	dune_ring3_return(%rip), %rcx
 	je	dune_trap_call_start
-	.globl	dune_trap_system_call
-	.hidden	dune_trap_system_call
-dune_trap_system_call:
+hidden_label dune_trap_system_call
 	mov	%rsp, %gs:CPU_SCRATCH
 	mov	%gs:CPU_RING3, %rsp
 	push	$SS3
@@ -311,9 +300,7 @@ signal_waits:
 
 /* Goes on in ring 3 with the frame at RSP, whatever it asks for beyond ring 3's
  * rights. rip is canonical. */
-	.globl	dune_trap_to_user
-	.hidden	dune_trap_to_user
-dune_trap_to_user:
+hidden_label dune_trap_to_user
 	tail_begin
 	movq	$CS3, FRAME_CS(%rsp)
 	movq	$SS3, FRAME_SS(%rsp)
@@ -323,64 +310,43 @@ dune_trap_to_user:
 	wrfsbase %rax
 	pop_and_iret
 	tail_end
-	.globl	dune_trap_to_user_end
-	.hidden	dune_trap_to_user_end
-dune_trap_to_user_end:
+hidden_label dune_trap_to_user_end
 
 /*
  * What dune_ring3_call() called is back, by way of the trampoline; its value is in
  * rax. Any ring-3 code can come here, which ends the call as a return would; but not
  * a dune_ring3_run().
  */
-	.globl	dune_trap_call_start
-	.hidden	dune_trap_call_start
-dune_trap_call_start:
+hidden_label dune_trap_call_start
 	mov	%gs:CPU_RING3, %r11
 	cmpq	$0, RING3_VALUE(%r11)
 	je	dune_trap_no_call
 	mov	%gs:CPU_SELF, %rbx
 	swapgs
-	.globl	dune_trap_call_done
-	.hidden	dune_trap_call_done
-dune_trap_call_done:			/* from here on R11 says all */
+hidden_label dune_trap_call_done	/* from here on R11 says all */
 	mov	%r11, %rsp
 	rdfsbase %rcx
 	mov	%rcx, CPU_FS_RING3(%rbx)
 	mov	CPU_FS_RING0(%rbx), %rcx
 	wrfsbase %rcx
-	.globl	dune_trap_call_done_fs
-	.hidden	dune_trap_call_done_fs
-dune_trap_call_done_fs:
+hidden_label dune_trap_call_done_fs
 	push	$RFLAGS_RING0
 	popfq
 	pop	CPU_RING3(%rbx)
 	pop	%rcx
 	mov	%rax, (%rcx)
-	.globl	dune_trap_call_done_stored
-	.hidden	dune_trap_call_done_stored
-dune_trap_call_done_stored:
-	pop	%r15
-	pop	%r14
-	pop	%r13
-	pop	%r12
-	pop	%rbp
-	pop	%rbx
+hidden_label dune_trap_call_done_stored
+	pop_callee_saved
 	xor	%eax, %eax
 	ret
-	.globl	dune_trap_no_call
-	.hidden	dune_trap_no_call
-dune_trap_no_call:
+hidden_label dune_trap_no_call
 	mov	dune_ring3_return(%rip), %rcx
 	mov	$RFLAGS_RING3, %r11d
 	jmp	dune_trap_system_call
 
-	.globl	dune_trap_entry_end
-	.hidden	dune_trap_entry_end
-dune_trap_entry_end:
+hidden_label dune_trap_entry_end
 	.pushsection .data.rel.ro.dune_tails, "aw"
-	.globl	dune_trap_tails_end
-	.hidden	dune_trap_tails_end
-dune_trap_tails_end:
+hidden_label dune_trap_tails_end
 	.popsection
 
 	.section .note.GNU-stack, "", @progbits

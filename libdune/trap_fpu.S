@@ -4,13 +4,12 @@
  * the handler: saves and restores them around the call. The handler gets a clean x87
  * and MXCSR, since ring 3 may have left exceptions unmasked or pending.
  */
+#include "asm.h"
 #include "frame.h"
 
 	.text
 
-	.globl	dune_trap_save_fpu
-	.hidden	dune_trap_save_fpu
-dune_trap_save_fpu:
+hidden_label dune_trap_save_fpu
 	push	%rbp
 	mov	%rsp, %rbp
 	sub	dune_trap_xsave_bytes(%rip), %rsp
