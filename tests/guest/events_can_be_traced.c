@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The tracepoints dune:* tell what happens, by tracefs, in the kernel's own words.
- * Nothing is recorded while they are off.
+ * The tracepoints dune:* tell what happens in the kernel's own words, by tracefs,
+ * and in those of trace-cmd, which reads the raw records with the format that
+ * they come with, as perf does. Nothing is recorded while they are off.
  */
 #define _GNU_SOURCE
 #include "raw.h"
 
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #define TRACING	 "/sys/kernel/tracing"
 #define INSTANCE TRACING "/instances/dune-test"
@@ -174,6 +177,45 @@ static void nothing_while_it_is_off(void)
 	expect("dune_", "", 0);
 }
 
+/* ---- trace-cmd ----------------------------------------------------------- */
+
+#define RECORD "/tmp/dune-trace.dat"
+
+/* Runs a command to its end, with its output in trace[]. */
+static void command(const char *line)
+{
+	FILE *output = popen(line, "re");
+
+	CHECK(output);
+	read_into_trace(fileno(output));
+	if (pclose(output))
+		FAIL("%s: %s", line, trace);
+}
+
+static void trace_cmd_reads_the_records(void)
+{
+	struct raw raw;
+	char fault[128];
+
+	TEST_REQUIRE(geteuid() == 0, "not root");
+	TEST_REQUIRE(!system("command -v trace-cmd >/dev/null"), "no trace-cmd");
+	warm_up(&raw, raw_write);
+	snprintf(fault, sizeof(fault), "hva %p access write result 0", raw.memory + RAW_DATA);
+	command("trace-cmd start -e dune 2>&1");
+	CHECK_OK(madvise(raw.memory + RAW_DATA, 4096, MADV_DONTNEED));
+	CHECK_EQ(raw_run(&raw), DUNE_EXIT_HYPERCALL);
+	command("trace-cmd stop 2>&1");
+	command("trace-cmd extract -o " RECORD " 2>&1");
+	command("trace-cmd reset 2>&1");
+	command("trace-cmd report -i " RECORD " 2>&1");
+	CHECK_OK(unlink(RECORD));
+	expect("dune_exit:", "vcpu 0 reason VMCALL rip 0x8003 qualification 0", 1);
+	expect("dune_exit:", "reason EPT_VIOLATION rip 0x8000", 1);
+	expect("dune_ept_fault:", fault, 1);
+	CHECK(count("dune_zap:", "flushed") >= 1);
+	CHECK(count("dune_enter:", "inject") >= 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -182,6 +224,7 @@ int main(void)
 		guest_test(an_access_that_cannot_be),
 		guest_test(filters_know_the_fields),
 		guest_test(nothing_while_it_is_off),
+		guest_test_limit(trace_cmd_reads_the_records, 60),
 	};
 
 	return run_guest_tests(tests);
