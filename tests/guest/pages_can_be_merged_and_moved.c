@@ -23,6 +23,9 @@ static void start_merging(void)
 {
 	CHECK(file_write(KSM "sleep_millisecs", "1"));
 	CHECK(file_write(KSM "pages_to_scan", "1000"));
+	/* Newer kernels leave a page alone that could not be merged a few times. */
+	if (!access(KSM "smart_scan", F_OK))
+		CHECK(file_write(KSM "smart_scan", "0"));
 	CHECK(file_write(KSM "run", "1"));
 }
 
