@@ -7,6 +7,7 @@
 #define DUNE_MITIGATION_H
 
 #include <linux/jump_label.h>
+#include <asm/cpufeature.h>
 #include <asm/msr-index.h>
 #include <asm/nospec-branch.h>
 #include <asm/segment.h>

@@ -7,6 +7,7 @@
 #define VMCS_HOST_RSP 0x6c14
 
 #ifndef __ASSEMBLY__
+#include <linux/linkage.h>
 #include <linux/types.h>
 
 asmlinkage bool dune_vmenter(u64 *gpr, u64 *host_rsp, bool launched);
