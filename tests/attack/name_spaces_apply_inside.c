@@ -4,20 +4,13 @@
  * spaces apply to them, and give no right to the device. docs/security.md says so.
  */
 #define _GNU_SOURCE
+#include "file.h"
 #include "guest.h"
 
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
-
-static void write_text(const char *path, const char *text)
-{
-	int fd = CHECK_OK(open(path, O_WRONLY));
-
-	CHECK_EQ(write(fd, text, strlen(text)), strlen(text));
-	close(fd);
-}
 
 static void a_user_name_space_is_seen_inside(void)
 {
@@ -26,7 +19,7 @@ static void a_user_name_space_is_seen_inside(void)
 	enter_dune();
 	CHECK_EQ(getuid(), 65534); /* nobody, as long as nothing is mapped */
 	CHECK_ERRNO(syscall(SYS_sethostname, "x", 1), EPERM);
-	write_text("/proc/self/uid_map", "7 0 1");
+	CHECK(file_write("/proc/self/uid_map", "7 0 1"));
 	CHECK_EQ(getuid(), 7);
 }
 
@@ -37,7 +30,7 @@ static void root_of_a_name_space_is_not_root(void)
 	CHECK_OK(syscall(SYS_setresuid, 1000, 1000, 1000));
 	CHECK_OK(prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)); /* or /proc/self is root's */
 	TEST_REQUIRE(!unshare(CLONE_NEWUSER), "no user name spaces for everybody");
-	write_text("/proc/self/uid_map", "0 1000 1");
+	CHECK(file_write("/proc/self/uid_map", "0 1000 1"));
 	CHECK_EQ(geteuid(), 0);
 	CHECK_ERRNO(open("/dev/dune", O_RDWR), EACCES);
 	CHECK_EQ(dune_init(), -EACCES);

@@ -6,6 +6,7 @@
  * small, and goes when the process does.
  */
 #define _GNU_SOURCE
+#include "file.h"
 #include "memory.h"
 
 #include <signal.h>

@@ -4,16 +4,15 @@
  * timers like any process, and comes to the right result.
  */
 #define _GNU_SOURCE
+#include "cgroup.h"
 #include "guest.h"
 #include "worker.h"
 
-#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -142,25 +141,10 @@ static void stopped_and_continued(void)
 	worker_finish(&worker);
 }
 
-#define CGROUP "/sys/fs/cgroup/dune-test"
-
-static void write_file(const char *path, const char *text)
-{
-	int fd = CHECK_OK(open(path, O_WRONLY));
-
-	CHECK_OK(write(fd, text, strlen(text)));
-	close(fd);
-}
-
-static void wait_until_frozen(bool frozen)
+static void wait_until_frozen(long frozen)
 {
 	for (int i = 0; i < 1000; i++) {
-		char text[128] = "";
-		int fd = CHECK_OK(open(CGROUP "/cgroup.events", O_RDONLY));
-
-		CHECK(read(fd, text, sizeof(text) - 1) > 0);
-		close(fd);
-		if (!!strstr(text, "frozen 1") == frozen)
+		if (cgroup_read("cgroup.events", "frozen") == frozen)
 			return;
 		usleep(1000);
 	}
@@ -172,26 +156,24 @@ static void frozen_and_thawed(void)
 	struct worker worker;
 	char pid[16];
 
-	rmdir(CGROUP);
-	TEST_REQUIRE(!mkdir(CGROUP, 0755) && !access(CGROUP "/cgroup.freeze", W_OK),
-		     "no cgroup freezer");
+	cgroup_create("");
 	worker = worker_start();
 	snprintf(pid, sizeof(pid), "%d", worker.pid);
-	write_file(CGROUP "/cgroup.procs", pid);
+	cgroup_write("cgroup.procs", pid);
 	for (int i = 0; i < 5; i++) {
-		write_file(CGROUP "/cgroup.freeze", "1");
-		wait_until_frozen(true);
+		cgroup_write("cgroup.freeze", "1");
+		wait_until_frozen(1);
 		worker_must_stand_still(&worker);
-		write_file(CGROUP "/cgroup.freeze", "0");
-		wait_until_frozen(false);
+		cgroup_write("cgroup.freeze", "0");
+		wait_until_frozen(0);
 		worker_must_go_on(&worker);
 	}
 	/* Killed while it is frozen. */
-	write_file(CGROUP "/cgroup.freeze", "1");
-	wait_until_frozen(true);
+	cgroup_write("cgroup.freeze", "1");
+	wait_until_frozen(1);
 	CHECK_OK(kill(worker.pid, SIGKILL));
 	CHECK_EQ(harness_wait(worker.pid), 128 + SIGKILL);
-	CHECK_OK(rmdir(CGROUP));
+	cgroup_remove();
 }
 
 /* ---- Timers ------------------------------------------------------------------------- */

@@ -5,6 +5,7 @@
  * collapses one, the guest sees the pages that there are then.
  */
 #define _GNU_SOURCE
+#include "file.h"
 #include "memory.h"
 
 #include <linux/memfd.h>

@@ -40,11 +40,6 @@ char *huge_page_make(unsigned char fill);
 void pages_mark(volatile char *area, size_t nr_pages, unsigned salt);
 bool pages_are_marked(const volatile char *area, size_t nr_pages, unsigned salt);
 
-/* Files of procfs, sysfs and cgroups. */
-bool file_write(const char *path, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* The number after the word, or the first number if the word is NULL; -1: none. */
-long file_number(const char *path, const char *word);
-
 /* Pages that wait in a list of some CPU cannot be reclaimed: takes them all out. */
 void lists_empty(void);
 /* A swap device on a RAM disk, for the rest of the machine's life. */

@@ -5,6 +5,7 @@
  * down to the page tables, the IDT and the trap stacks.
  */
 #define _GNU_SOURCE
+#include "file.h"
 #include "memory.h"
 
 #include <fcntl.h>

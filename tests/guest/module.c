@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE
 #include "module.h"
+#include "file.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -84,15 +85,9 @@ int module_load(const char *name, const char *with)
 int module_write_parameter(const char *name, const char *parameter, const char *value)
 {
 	char path[512];
-	int fd, result;
 
 	snprintf(path, sizeof(path), "/sys/module/%s/parameters/%s", name, parameter);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	result = write(fd, value, strlen(value)) < 0 ? -errno : 0;
-	close(fd);
-	return result;
+	return file_write(path, "%s", value) ? 0 : -errno;
 }
 
 int module_load_dune_with(const char *more)

@@ -5,6 +5,7 @@
  * contents, and its own copy after a write.
  */
 #define _GNU_SOURCE
+#include "file.h"
 #include "memory.h"
 
 #include <sched.h>

@@ -46,8 +46,8 @@ static int open_all(struct small_kvm *guest)
 	guest->vm = ioctl(guest->kvm, KVM_CREATE_VM, 0);
 	guest->vcpu = ioctl(guest->vm, KVM_CREATE_VCPU, 0);
 	guest->run_bytes = ioctl(guest->kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
-	guest->run = mmap(NULL, guest->run_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, guest->vcpu,
-			  0);
+	guest->run =
+		mmap(NULL, guest->run_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, guest->vcpu, 0);
 	guest->memory = mmap(NULL, MEMORY_BYTES, PROT_READ | PROT_WRITE,
 			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (guest->vcpu < 0 || guest->run == MAP_FAILED || guest->memory == MAP_FAILED)
@@ -130,8 +130,7 @@ int small_kvm_continue(struct small_kvm *guest, unsigned nr_exits, const char **
 		if (ioctl(guest->vcpu, KVM_RUN, 0) || guest->run->exit_reason != KVM_EXIT_IO)
 			return -1;
 		*why = "a register of the KVM guest is wrong";
-		if (expect(guest) !=
-		    *(uint32_t *)((char *)guest->run + guest->run->io.data_offset))
+		if (expect(guest) != *(uint32_t *)((char *)guest->run + guest->run->io.data_offset))
 			return -1;
 		*why = "SSE state of the KVM guest is wrong";
 		if (ioctl(guest->vcpu, KVM_GET_REGS, &regs) || (uint32_t)regs.rdx != guest->sum)

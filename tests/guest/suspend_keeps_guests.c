@@ -5,25 +5,16 @@
  * in the emulated machine, as a real computer would want to be woken.
  */
 #define _GNU_SOURCE
+#include "file.h"
 #include "guest.h"
 #include "module.h"
 #include "raw.h"
 #include "small_kvm.h"
 #include "worker.h"
 
-#include <fcntl.h>
 #include <signal.h>
 
 enum { NR_SLEEPS = 2 };
-
-static bool write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY);
-	bool written = fd >= 0 && write(fd, text, strlen(text)) > 0;
-
-	close(fd);
-	return written;
-}
 
 static void needs_the_machine(void)
 {
@@ -31,12 +22,12 @@ static void needs_the_machine(void)
 
 	CHECK_OK(gethostname(name, sizeof(name) - 1));
 	TEST_REQUIRE(!strcmp(name, "dune-machine"), "not in the emulated machine");
-	TEST_REQUIRE(write_file("/sys/power/mem_sleep", "deep"), "no suspend to RAM");
+	TEST_REQUIRE(file_write("/sys/power/mem_sleep", "deep"), "no suspend to RAM");
 }
 
 static void sleep_and_wake(void)
 {
-	CHECK(write_file("/sys/power/state", "mem"));
+	CHECK(file_write("/sys/power/state", "mem"));
 }
 
 /* Two that compute, and one that is between two runs. */

@@ -4,6 +4,7 @@
  * soft-dirty bits say what they say of any process.
  */
 #define _GNU_SOURCE
+#include "file.h"
 #include "memory.h"
 
 #include <fcntl.h>
