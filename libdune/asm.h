@@ -6,6 +6,7 @@
 #ifndef LIBDUNE_ASM_H
 #define LIBDUNE_ASM_H
 
+/* clang-format off */
 .macro hidden_label name
 	.globl	\name
 	.hidden	\name
@@ -35,5 +36,6 @@
 	pop	%rbp
 	pop	%rbx
 .endm
+/* clang-format on */
 
 #endif
