@@ -111,7 +111,8 @@ struct dune_run {
 
 	/* OUT */
 	__u32 exit_reason; /* enum dune_exit */
-	__u32 hardware_reason; /* basic exit reason of the CPU */
+	/* Basic exit reason of the CPU: MEMORY, FAIL_ENTRY (0: no exit), UNKNOWN. */
+	__u32 hardware_reason;
 	__u64 rip; /* guest's rip, except for DUNE_EXIT_INTR */
 	__u64 memory_gva; /* DUNE_EXIT_MEMORY; gva 0 where unknown */
 	__u64 memory_gpa;
