@@ -61,8 +61,11 @@ typedef int compat_young_t;
 #define compat_cr4_clear_vmxe() ((void)0)
 #endif
 
-/* 6.19 gave the calls at suspend and resume an argument and a handle. */
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 19, 0)
+/*
+ * 6.19 gave the calls at suspend and resume an argument and a handle, and so
+ * did a late 6.12 of the stable series: Kbuild looks into the header.
+ */
+#ifdef COMPAT_HAS_SYSCORE_HANDLE
 #define compat_syscore syscore
 #define COMPAT_SYSCORE_ARG void *unused
 #define COMPAT_SYSCORE_OPS const struct syscore_ops
