@@ -75,6 +75,17 @@ static bool cpuid_has_vmx(void)
 	return ecx & BIT(5);
 }
 
+/* The first CPUs with VMX had none. */
+static bool has_ept(void)
+{
+	u32 must, may;
+
+	return !rdmsr_safe(MSR_IA32_VMX_PROCBASED_CTLS, &must, &may) &&
+	       (may & CPU_BASED_ACTIVATE_SECONDARY_CONTROLS) &&
+	       !rdmsr_safe(MSR_IA32_VMX_PROCBASED_CTLS2, &must, &may) &&
+	       (may & SECONDARY_EXEC_ENABLE_EPT);
+}
+
 static int require_vmx(void)
 {
 	u32 feat_ctl, high;
@@ -94,6 +105,8 @@ static int require_vmx(void)
 			"firmware has locked VT-x (VMX) off; enable it there");
 	if (!boot_cpu_has(X86_FEATURE_VMX))
 		return missing("the kernel has turned VT-x (VMX) off");
+	if (!has_ept())
+		return missing("its VT-x (VMX) has no EPT");
 	return 0;
 }
 
@@ -109,13 +122,6 @@ static int require_features(void)
 	if (compat_cpu_has_fred())
 		return missing("the kernel uses FRED; boot with fred=off");
 	return 0;
-}
-
-/* What people ask about first. */
-static bool lacks_ept(const struct vmx_control *c, u32 may)
-{
-	return c->value == &dune_vmx_caps.secondary &&
-	       (c->required & ~may & SECONDARY_EXEC_ENABLE_EPT);
 }
 
 static int require_controls(void)
@@ -134,9 +140,8 @@ static int require_controls(void)
 		if (rdmsr_safe(c->msr, &must, &may))
 			return missing("a VMX capability MSR cannot be read");
 		if (c->required & ~may) {
-			pr_err("not usable on this CPU: %s controls lack %#x%s\n",
-			       c->name, c->required & ~may,
-			       lacks_ept(c, may) ? " (EPT)" : "");
+			pr_err("not usable on this CPU: %s controls lack %#x\n",
+			       c->name, c->required & ~may);
 			return -EOPNOTSUPP;
 		}
 		*c->value = c->required | (c->optional & may) | must;
