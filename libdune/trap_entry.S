@@ -33,21 +33,11 @@
 	push	%r9
 	push	%r10
 	push	%r11
-	push	%rbx
-	push	%rbp
-	push	%r12
-	push	%r13
-	push	%r14
-	push	%r15
+	push_callee_saved
 .endm
 
 .macro pop_registers
-	pop	%r15
-	pop	%r14
-	pop	%r13
-	pop	%r12
-	pop	%rbp
-	pop	%rbx
+	pop_callee_saved
 	pop	%r11
 	pop	%r10
 	pop	%r9
