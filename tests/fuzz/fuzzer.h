@@ -112,7 +112,7 @@ struct argument {
 /* A pointer to bytes with these contents, if it can be read at all. */
 struct argument random_argument(struct fuzzer *fuzzer, const void *contents, size_t bytes);
 
-/* ---- What came back ------------------------------------------------------------ */
+/* ---- What came back (expect.c) ------------------------------------------------- */
 
 /* The call that is under way, for reports. */
 void now_calling(struct fuzzer *fuzzer, const char *format, ...)
