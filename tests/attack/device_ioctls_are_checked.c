@@ -4,9 +4,7 @@
 #include "raw.h"
 
 #include <fcntl.h>
-#include <linux/kvm.h>
 #include <signal.h>
-#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -352,79 +350,6 @@ static void tiles_are_checked(void)
 	CHECK_ERRNO(ioctl(raw.device, DUNE_SET_TILE, &tile), EEXIST); /* the piece */
 }
 
-static void only_kvm_can_be_held(void)
-{
-	struct raw raw;
-	struct dune_hold_kvm hold = { 0 };
-	int fds[2];
-
-	memset(&raw, 0, sizeof(raw));
-	raw.device = CHECK_OK(open("/dev/dune", O_RDWR | O_CLOEXEC));
-	hold.kvm_vm_fd = -1;
-	CHECK_ERRNO(ioctl(raw.device, DUNE_HOLD_KVM, &hold), EBADF);
-	hold.kvm_vm_fd = 1000000;
-	CHECK_ERRNO(ioctl(raw.device, DUNE_HOLD_KVM, &hold), EBADF);
-	CHECK_OK(pipe(fds));
-	hold.kvm_vm_fd = fds[0];
-	CHECK_ERRNO(ioctl(raw.device, DUNE_HOLD_KVM, &hold), EINVAL);
-	hold.kvm_vm_fd = raw.device;
-	CHECK_ERRNO(ioctl(raw.device, DUNE_HOLD_KVM, &hold), EINVAL);
-	hold.kvm_vm_fd = open("/dev/kvm", O_RDWR);
-	if (hold.kvm_vm_fd >= 0)
-		CHECK_ERRNO(ioctl(raw.device, DUNE_HOLD_KVM, &hold), EINVAL);
-	hold.kvm_vm_fd = memfd_create("kvm-vm", 0);
-	CHECK_ERRNO(ioctl(raw.device, DUNE_HOLD_KVM, &hold), EINVAL);
-	/* A file of that very name; an anonymous inode of another. */
-	hold.kvm_vm_fd = CHECK_OK(open("/tmp/kvm-vm", O_RDWR | O_CREAT, 0600));
-	CHECK_ERRNO(ioctl(raw.device, DUNE_HOLD_KVM, &hold), EINVAL);
-	CHECK_OK(unlink("/tmp/kvm-vm"));
-	hold.kvm_vm_fd = CHECK_OK(eventfd(0, 0));
-	CHECK_ERRNO(ioctl(raw.device, DUNE_HOLD_KVM, &hold), EINVAL);
-}
-
-static void only_one_kvm_can_be_held(void)
-{
-	struct raw raw;
-	struct dune_hold_kvm hold = { 0 };
-	int kvm = open("/dev/kvm", O_RDWR);
-
-	TEST_REQUIRE(kvm >= 0, "no KVM here");
-	raw_open(&raw); /* holds one */
-	hold.kvm_vm_fd = CHECK_OK(ioctl(kvm, KVM_CREATE_VM, 0));
-	CHECK_ERRNO(ioctl(raw.device, DUNE_HOLD_KVM, &hold), EBUSY);
-}
-
-static void only_root_may_open_it(void)
-{
-	pid_t child;
-
-	CHECK_OK(close(CHECK_OK(open("/dev/dune", O_RDWR))));
-	child = harness_fork();
-	if (!child) {
-		CHECK_OK(setgid(1000));
-		CHECK_OK(setuid(1000));
-		CHECK_ERRNO(open("/dev/dune", O_RDWR), EACCES);
-		CHECK_ERRNO(open("/dev/dune", O_RDONLY), EACCES);
-		_exit(0);
-	}
-	JOIN(child);
-}
-
-static void cannot_be_read_or_written(void)
-{
-	struct raw raw;
-	char byte = 0;
-
-	raw_create(&raw);
-	CHECK(read(raw.device, &byte, 1) == -1);
-	CHECK(write(raw.device, &byte, 1) == -1);
-	CHECK(read(raw.vcpu, &byte, 1) == -1);
-	CHECK(write(raw.vcpu, &byte, 1) == -1);
-	CHECK_ERRNO(lseek(raw.vcpu, 1, SEEK_SET), EINVAL);
-	CHECK_ERRNO(lseek(raw.vcpu, 0, SEEK_END), EINVAL);
-	CHECK_ERRNO(lseek(raw.vcpu, 0, SEEK_CUR), EINVAL);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -438,10 +363,6 @@ int main(void)
 		guest_test(caps_make_sense),
 		guest_test(reserved_fields_are_zero),
 		guest_test(tiles_are_checked),
-		guest_test(only_kvm_can_be_held),
-		guest_test(only_one_kvm_can_be_held),
-		guest_test(only_root_may_open_it),
-		guest_test(cannot_be_read_or_written),
 	};
 
 	return run_guest_tests(tests);
