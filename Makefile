@@ -135,7 +135,7 @@ help:
 	@echo 'make demo         show what Dune does, in the machine'
 	@echo 'make check        run all tests: on this computer and in the machine with 1 and 2 CPUs'
 	@echo 'make check-kernels   all tests in the machine, on each supported kernel'
-	@echo 'make check-variants  a part of them with mitigations, KPTI, KASLR, the generic kernel'
+	@echo 'make check-variants  a part of them with mitigations, KPTI, KASLR, generic kernels, newer CPUs'
 	@echo 'make check-debug     all of them on a kernel with KASAN, lockdep, kmemleak: built first, half an hour'
 	@echo 'make lint         gcc W=1 for each kernel, sparse, checkpatch, clang-format'
 	@echo 'make check-power     kexec and panic while processes are inside'

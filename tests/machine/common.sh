@@ -113,6 +113,39 @@ unpack_packages() {
 	rm -rf "$download"
 }
 
+# make_tree RELEASE DIRECTORY PACKAGE...: packages of another Debian with all that they depend on, in a
+# directory of the cache. They are unpacked and not configured: a root for programs, not a system.
+make_tree() (
+	release=$1 tree=$2
+	shift 2
+	[ ! -e "$tree/ready" ] || exit 0
+	with_lock "tree-$release" # which shares apt's archives
+	[ ! -e "$tree/ready" ] || exit 0
+	say "Fetching $1 of Debian $release, and what it needs, into $tree"
+	prepare_apt "$release"
+	rm -rf "$tree"
+	mkdir -p "$tree"
+	# apt finds out what belongs to it, as if onto an empty system.
+	log=$(mktemp)
+	trap 'rm -f "$log"' EXIT
+	private_apt "$release" apt-get -q clean
+	if ! private_apt "$release" apt-get -q -y install --download-only --no-install-recommends "$@" >"$log" 2>&1; then
+		# A mirror drops versions that were replaced: ask for the current ones.
+		refresh_apt "$release"
+		if ! private_apt "$release" apt-get -q -y install --download-only --no-install-recommends "$@" >"$log" 2>&1; then
+			cat "$log" >&2
+			die "could not fetch $1 of Debian $release"
+		fi
+	fi
+	# base-files first: it has the links from /bin and /lib into /usr.
+	for package in "$cache/apt/$release"/archives/base-files_*.deb "$cache/apt/$release"/archives/*.deb; do
+		dpkg-deb --fsys-tarfile "$package" | tar -x -C "$tree" --keep-directory-symlink
+	done
+	private_apt "$release" apt-get -q clean
+	rm -rf "$tree"/usr/share/{doc,man,info,locale}
+	touch "$tree/ready"
+)
+
 # with_lock NAME: one at a time prepares a shared thing; the lock lasts until the script ends.
 with_lock() {
 	mkdir -p "$cache"
