@@ -150,7 +150,7 @@ help:
 	@echo 'make install-deps install the Debian packages that the build and the machine need'
 	@echo
 	@echo 'MACHINE=bochs     bochs (emulated, the default), kvm (nested), native (this computer, root)'
-	@echo 'KERNEL=6.1        Linux in the machine: 6.1, 6.12, 7.2, 6.1-generic and so on, 6.1-debug'
+	@echo 'KERNEL=6.1        Linux in the machine: 6.1, 6.12, 7.2, 7.3, 6.1-generic and so on, 6.1-debug'
 	@echo 'KERNEL_ARGS=...   more of its command line'
 	@echo 'CPUS=1|2          CPUs of the machine; unset, check uses both'
 	@echo 'TEST=name         check: only the test program of this name'

@@ -21,11 +21,11 @@ die() {
 
 # Kernel version -> the Debian release whose packages, or backports, have it. VERSION is the kernel
 # for virtual machines, VERSION-generic the one for real ones, 6.1-debug what build-debug-kernel makes.
-kernel_versions='6.1, 6.12, 7.2, the same with -generic, 6.1-debug'
+kernel_versions='6.1, 6.12, 7.2, 7.3, the same with -generic, 6.1-debug'
 kernel_release() {
 	case $1 in
 	6.1 | 6.12 | 6.1-generic | 6.12-generic | 6.1-debug) echo bookworm ;;
-	7.2 | 7.2-generic) echo trixie ;;
+	7.2 | 7.2-generic | 7.3 | 7.3-generic) echo trixie ;;
 	*) return 1 ;;
 	esac
 }
