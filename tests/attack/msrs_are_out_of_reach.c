@@ -6,6 +6,7 @@
  */
 #define _GNU_SOURCE
 #include "module.h"
+#include "random.h"
 #include "raw_trap.h"
 
 #include <fcntl.h>
@@ -279,21 +280,20 @@ static void fixed_ones_take_what_they_have(void)
 /* By a generator with a fixed seed: any number, any value. */
 static void random_ones_are_refused(void)
 {
-	uint64_t random = 88172645463325252, before[NR_HOST_MSRS];
+	struct random random = { 88172645463325252 };
+	uint64_t before[NR_HOST_MSRS];
 
 	open_host_msrs();
 	read_host_msrs(before);
 	raw_trap_create(&raw);
 	for (int i = 0; i < 2000; i++) {
-		random ^= random << 13;
-		random ^= random >> 7;
-		random ^= random << 17;
-		uint32_t msr = i % 2 ? (uint32_t)random : (random & 0xc0001fff);
+		uint64_t value = random_bits(&random);
+		uint32_t msr = i % 2 ? (uint32_t)value : (value & 0xc0001fff);
 
 		if (is_own(msr) || msr == EFER || msr == STAR || msr == FMASK)
 			continue;
 		CHECK_EQ(access_msr("\x0f\x32", 2, msr, 0).vector, GP);
-		CHECK_EQ(access_msr("\x0f\x30", 2, msr, random).vector, GP);
+		CHECK_EQ(access_msr("\x0f\x30", 2, msr, value).vector, GP);
 	}
 	compare_host_msrs(before);
 }

@@ -5,7 +5,7 @@
  * else the Makefile.
  */
 #include "target.h"
-#include "../fuzz/random.h"
+#include "../guest/random.h"
 
 #include <dirent.h>
 #include <errno.h>

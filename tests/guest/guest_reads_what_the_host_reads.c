@@ -13,6 +13,7 @@
  */
 #define _GNU_SOURCE
 #include "memory.h"
+#include "random.h"
 
 #include <fcntl.h>
 #include <linux/falloc.h>
@@ -42,28 +43,9 @@ static atomic_bool stop;
 static atomic_ulong nr_changes, nr_looks_inside, nr_looks_outside, nr_faults, nr_forks;
 static atomic_uint nr_running;
 
-/* ---- Random numbers (xorshift), one state for each thread ---- */
-
-static uint64_t next_random(uint64_t *state)
+static struct random random_of_thread(unsigned number)
 {
-	*state ^= *state << 13;
-	*state ^= *state >> 7;
-	*state ^= *state << 17;
-	return *state;
-}
-
-static unsigned below(uint64_t *state, unsigned limit)
-{
-	return (next_random(state) >> 20) % limit;
-}
-
-static uint64_t random_of_thread(unsigned number)
-{
-	uint64_t state = seed * 0x9e3779b97f4a7c15 + (number + 1) * 0xbf58476d1ce4e5b9;
-
-	for (int i = 0; i < 8; i++)
-		next_random(&state);
-	return state | 1;
+	return (struct random){ seed ^ (uint64_t)number << 56 };
 }
 
 /* ---- Slots ---- */
@@ -75,9 +57,9 @@ static char *address_of(unsigned slot)
 }
 
 /* Values tell their slot, so that a page in the wrong place is seen at once. */
-static uint64_t new_value(unsigned slot, uint64_t *random)
+static uint64_t new_value(unsigned slot, struct random *random)
 {
-	return (uint64_t)(slot + 1) << 48 | (next_random(random) & 0xffffffffffff);
+	return (uint64_t)(slot + 1) << 48 | (random_bits(random) & 0xffffffffffff);
 }
 
 static bool try_lock(struct slot *slot)
@@ -91,10 +73,10 @@ static void unlock(struct slot *slot)
 }
 
 /* A random slot that nobody else has, locked. */
-static unsigned take_slot(uint64_t *random, unsigned first, unsigned nr)
+static unsigned take_slot(struct random *random, unsigned first, unsigned nr)
 {
 	for (;;) {
-		unsigned slot = first + below(random, nr);
+		unsigned slot = first + random_below(random, nr);
 
 		if (try_lock(&slots[slot]))
 			return slot;
@@ -128,7 +110,7 @@ static void compare(unsigned slot, const volatile uint64_t *words, const char *w
 
 /* ---- Inside ---- */
 
-static void look_inside(unsigned slot, uint64_t *random)
+static void look_inside(unsigned slot, struct random *random)
 {
 	volatile char *address = address_of(slot);
 	int prot = slots[slot].prot;
@@ -140,7 +122,7 @@ static void look_inside(unsigned slot, uint64_t *random)
 		compare(slot, (volatile uint64_t *)address, "inside");
 	else
 		nr_faults++;
-	if (below(random, 3))
+	if (random_below(random, 3))
 		return;
 	if (prot & PROT_WRITE) {
 		stamp(slot, new_value(slot, random));
@@ -160,7 +142,7 @@ static void glance(unsigned slot)
 
 static void *work_inside(void *number)
 {
-	uint64_t random = random_of_thread((uintptr_t)number);
+	struct random random = random_of_thread((uintptr_t)number);
 
 	nr_running++;
 	while (!atomic_load(&stop)) {
@@ -169,7 +151,7 @@ static void *work_inside(void *number)
 		look_inside(slot, &random);
 		unlock(&slots[slot]);
 		for (int i = 0; i < 4; i++)
-			glance(below(&random, NR_SLOTS));
+			glance(random_below(&random, NR_SLOTS));
 		nr_looks_inside++;
 	}
 	nr_running--;
@@ -196,7 +178,7 @@ static void map_anew(unsigned slot)
 }
 
 /* A page that was written elsewhere, with nothing in its place for a moment. */
-static void move_in(unsigned slot, uint64_t *random)
+static void move_in(unsigned slot, struct random *random)
 {
 	char *address = address_of(slot);
 	uint64_t value = new_value(slot, random);
@@ -217,22 +199,22 @@ static void throw_away(unsigned slot)
 	slots[slot].value = 0;
 }
 
-static void write_outside(unsigned slot, uint64_t *random)
+static void write_outside(unsigned slot, struct random *random)
 {
 	if (slots[slot].prot & PROT_WRITE)
 		stamp(slot, new_value(slot, random));
 }
 
-static void change_rights(unsigned slot, uint64_t *random)
+static void change_rights(unsigned slot, struct random *random)
 {
 	static const int rights[] = { PROT_NONE, PROT_READ, PROT_READ | PROT_WRITE };
 
-	set_rights(slot, rights[below(random, 3)]);
+	set_rights(slot, rights[random_below(random, 3)]);
 }
 
-static void change_anonymous(unsigned slot, uint64_t *random)
+static void change_anonymous(unsigned slot, struct random *random)
 {
-	switch (below(random, 6)) {
+	switch (random_below(random, 6)) {
 	case 0:
 		map_anew(slot);
 		break;
@@ -252,12 +234,12 @@ static void change_anonymous(unsigned slot, uint64_t *random)
 }
 
 /* By way of the file, or of the mapping. */
-static void change_shared(unsigned slot, uint64_t *random)
+static void change_shared(unsigned slot, struct random *random)
 {
 	off_t at = (slot - ANONYMOUS) * PAGE_BYTES;
 	uint64_t value = 0;
 
-	switch (below(random, 5)) {
+	switch (random_below(random, 5)) {
 	case 0:
 		CHECK_OK(fallocate(file, FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE, at,
 				   PAGE_BYTES));
@@ -296,7 +278,7 @@ static void look_outside(unsigned slot)
 
 static void *change_slots(void *number)
 {
-	uint64_t random = random_of_thread((uintptr_t)number);
+	struct random random = random_of_thread((uintptr_t)number);
 
 	nr_running++;
 	while (!atomic_load(&stop)) {
@@ -347,7 +329,7 @@ static void reap(void)
 			FAIL("seed %lu: a child ended with status %#x", seed, status);
 }
 
-static void fork_now(uint64_t *random)
+static void fork_now(struct random *random)
 {
 	unsigned frozen[NR_FROZEN];
 	uint64_t values[NR_FROZEN];
@@ -366,13 +348,13 @@ static void fork_now(uint64_t *random)
 	reap();
 }
 
-static void disturb(uint64_t *random)
+static void disturb(struct random *random)
 {
-	char *address = address_of(below(random, NR_SLOTS));
+	char *address = address_of(random_below(random, NR_SLOTS));
 	char *huge = (char *)((uintptr_t)address & -HUGE_BYTES);
 	bool is_anonymous = huge >= anonymous && huge < anonymous + ANONYMOUS * PAGE_BYTES;
 
-	switch (below(random, 8)) {
+	switch (random_below(random, 8)) {
 	case 0:
 	case 1:
 	case 2:
@@ -399,9 +381,9 @@ static void disturb(uint64_t *random)
 }
 
 /* Makes all slots of one huge page alike from time to time, so that it can be one. */
-static void heal(uint64_t *random)
+static void heal(struct random *random)
 {
-	unsigned first = below(random, ANONYMOUS / HUGE_PAGES) * HUGE_PAGES;
+	unsigned first = random_below(random, ANONYMOUS / HUGE_PAGES) * HUGE_PAGES;
 
 	for (unsigned slot = first; slot < first + HUGE_PAGES; slot++) {
 		while (!try_lock(&slots[slot]))
@@ -414,7 +396,7 @@ static void heal(uint64_t *random)
 
 static void *disturb_all(void *number)
 {
-	uint64_t random = random_of_thread((uintptr_t)number);
+	struct random random = random_of_thread((uintptr_t)number);
 
 	nr_running++;
 	for (unsigned i = 0; !atomic_load(&stop); i++) {

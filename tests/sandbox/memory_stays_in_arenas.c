@@ -4,6 +4,7 @@
  * none leaves a hole in them: there the kernel could place memory of the sandbox, for the program
  * to see.
  */
+#include "../guest/random.h"
 #include "sandboxed.h"
 
 #include <errno.h>
@@ -252,29 +253,22 @@ static void a_move_that_fails_leaves_no_hole(void)
 	check_no_hole();
 }
 
-static unsigned long random_state = 88172645463325252;
-
-static unsigned long random_below(unsigned long limit)
-{
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return random_state % limit;
-}
-
 /* Anything, in any order, in 64 pages. */
 static void no_sequence_of_calls_leaves_a_hole(void)
 {
 	const int protections[] = { PROT_NONE, PROT_READ, RW, PROT_READ | PROT_EXEC };
+	struct random random = { 1 };
 	long base = RAW(SYS_mmap, 0, 80 * PAGE, RW, PRIVATE, -1, 0);
 
 	find_arena();
 	for (int round = 0; round < 3000; round++) {
-		long at = base + random_below(64) * PAGE, bytes = (1 + random_below(8)) * PAGE;
-		long to = base + random_below(64) * PAGE, more = (1 + random_below(8)) * PAGE;
-		int prot = protections[random_below(4)];
+		long at = base + random_below(&random, 64) * PAGE;
+		long bytes = (1 + random_below(&random, 8)) * PAGE;
+		long to = base + random_below(&random, 64) * PAGE;
+		long more = (1 + random_below(&random, 8)) * PAGE;
+		int prot = protections[random_below(&random, 4)];
 
-		switch (random_below(6)) {
+		switch (random_below(&random, 6)) {
 		case 0:
 			RAW(SYS_mmap, at, bytes, prot, PRIVATE | MAP_FIXED, -1, 0);
 			break;
@@ -288,7 +282,7 @@ static void no_sequence_of_calls_leaves_a_hole(void)
 			RAW(SYS_mremap, at, bytes, more, MREMAP_MAYMOVE | MREMAP_FIXED, to);
 			break;
 		case 4:
-			RAW(SYS_mremap, at, bytes, more, random_below(2), 0);
+			RAW(SYS_mremap, at, bytes, more, random_below(&random, 2), 0);
 			break;
 		case 5:
 			RAW(SYS_mmap, at, bytes, prot, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1,

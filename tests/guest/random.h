@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Numbers that a seed repeats. Each thread of a fuzzer has its own, so that what
- * one thread does depends on the seed and its number alone.
+ * Numbers that a seed repeats. Each thread of a fuzzer or a stress test has its own,
+ * so that what one thread does depends on the seed and its number alone.
  */
 #ifndef DUNE_TESTS_RANDOM_H
 #define DUNE_TESTS_RANDOM_H
