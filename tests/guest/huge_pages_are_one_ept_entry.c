@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What is one large entry in the host's page table is one in the EPT, too:
- * transparent huge pages, and those of hugetlbfs. When the host splits or
+ * A transparent huge page is one entry in the EPT, too. When the host splits or
  * collapses one, the guest sees the pages that there are then.
  */
 #define _GNU_SOURCE
-#include "file.h"
 #include "memory.h"
 
-#include <linux/memfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -20,19 +17,6 @@ static char *huge;
 static char *piece(void)
 {
 	return huge + PIECE * PAGE_BYTES;
-}
-
-/* Of one byte in each 4 KiB. */
-static void read_all(void *area)
-{
-	for (unsigned i = 0; i < HUGE_PAGES; i++)
-		(void)*((volatile char *)area + i * PAGE_BYTES);
-}
-
-static void write_all(void *area)
-{
-	for (unsigned i = 0; i < HUGE_PAGES; i++)
-		*((volatile char *)area + i * PAGE_BYTES) = 9;
 }
 
 /* Nothing has changed but, perhaps, the piece. */
@@ -52,26 +36,24 @@ static void prepare(void)
 	sidekick_start();
 	CHECK_EQ(dune_enter(), 0);
 	probe_init();
-	read_all(huge);
+	huge_page_read(huge);
 	CHECK_EQ(probe_write(huge, 6), 0);
 	check_others(6);
 }
-
-/* ---- Transparent huge pages ---- */
 
 static void transparent_to_read(void)
 {
 	huge = huge_page_make(6);
 	enter_dune();
-	CHECK_EQ(entries_made_by(read_all, huge), 1);
-	CHECK_EQ(entries_made_by(write_all, huge), 0); /* dirty already */
+	CHECK_EQ(entries_made_by(huge_page_read, huge), 1);
+	CHECK_EQ(entries_made_by(huge_page_write, huge), 0); /* dirty already */
 }
 
 static void transparent_to_write(void)
 {
 	huge = huge_page_make(6);
 	enter_dune();
-	CHECK_EQ(entries_made_by(write_all, huge), 1);
+	CHECK_EQ(entries_made_by(huge_page_write, huge), 1);
 }
 
 static void transparent_from_inside(void)
@@ -79,7 +61,7 @@ static void transparent_from_inside(void)
 	huge = map_aligned(HUGE_BYTES, HUGE_BYTES);
 	CHECK_OK(madvise(huge, HUGE_BYTES, MADV_HUGEPAGE));
 	enter_dune();
-	CHECK_EQ(entries_made_by(write_all, huge), 1);
+	CHECK_EQ(entries_made_by(huge_page_write, huge), 1);
 	CHECK(page_is_huge(huge));
 }
 
@@ -88,7 +70,7 @@ static void small_pages_are_not_one(void)
 	huge = map_aligned(HUGE_BYTES, HUGE_BYTES);
 	CHECK_OK(madvise(huge, HUGE_BYTES, MADV_NOHUGEPAGE));
 	enter_dune();
-	CHECK_EQ(entries_made_by(write_all, huge), HUGE_PAGES);
+	CHECK_EQ(entries_made_by(huge_page_write, huge), HUGE_PAGES);
 }
 
 static void outside_protect(void *address)
@@ -201,7 +183,7 @@ static void moved(void)
 	CHECK_EQ(probe_read(huge), -1);
 	CHECK_EQ(probe_read(huge + LAST * PAGE_BYTES), -1);
 	huge = target;
-	CHECK_EQ(entries_made_by(read_all, huge), 1);
+	CHECK_EQ(entries_made_by(huge_page_read, huge), 1);
 	check_others(6);
 }
 
@@ -222,7 +204,7 @@ static void collapsed(void)
 	CHECK_OK(madvise(huge, HUGE_BYTES, MADV_HUGEPAGE));
 	sidekick_call(outside_collapse, huge);
 	CHECK(page_is_huge(huge));
-	CHECK_EQ(entries_made_by(read_all, huge), 1);
+	CHECK_EQ(entries_made_by(huge_page_read, huge), 1);
 	CHECK(pages_are_marked(huge, HUGE_PAGES, 5));
 }
 
@@ -281,117 +263,6 @@ static void code_and_data(void)
 	CHECK_EQ(*last, 100);
 }
 
-/* ---- hugetlbfs ---- */
-
-#define POOL_2M "/sys/kernel/mm/hugepages/hugepages-2048kB/"
-#define POOL_1G "/sys/kernel/mm/hugepages/hugepages-1048576kB/"
-
-static void reserve(int nr)
-{
-	CHECK(file_write(POOL_2M "nr_hugepages", "%d", nr));
-	CHECK(file_number(POOL_2M "free_hugepages", NULL) >= nr);
-}
-
-static char *map_reserved(int nr, int flags)
-{
-	char *pages = mmap(NULL, nr * HUGE_BYTES, PROT_READ | PROT_WRITE,
-			   flags | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
-
-	CHECK(pages != MAP_FAILED);
-	return pages;
-}
-
-static void reserved(void)
-{
-	reserve(2);
-	huge = map_reserved(2, MAP_PRIVATE);
-	enter_dune();
-	probe_init();
-	CHECK_EQ(entries_made_by(write_all, huge), 1);
-	CHECK_EQ(entries_made_by(write_all, huge + HUGE_BYTES), 1);
-	CHECK_EQ(entries_made_by(read_all, huge), 0);
-	CHECK_OK(mprotect(huge, HUGE_BYTES, PROT_READ));
-	CHECK_EQ(probe_write(piece(), 1), -1);
-	CHECK_EQ(*(volatile char *)piece(), 9);
-	CHECK_OK(munmap(huge, HUGE_BYTES));
-	CHECK_EQ(probe_read(piece()), -1);
-	CHECK_EQ(*(volatile char *)(huge + HUGE_BYTES), 9);
-	CHECK_OK(munmap(huge + HUGE_BYTES, HUGE_BYTES));
-	CHECK_EQ(probe_read(huge + HUGE_BYTES), -1);
-}
-
-static void reserved_read_first(void)
-{
-	reserve(1);
-	huge = map_reserved(1, MAP_PRIVATE);
-	enter_dune();
-	read_all(huge);
-	write_all(huge);
-	CHECK_EQ(*(volatile char *)piece(), 9);
-}
-
-static void reserved_and_forked(void)
-{
-	pid_t child;
-
-	reserve(3);
-	huge = map_reserved(1, MAP_PRIVATE);
-	enter_dune();
-	write_all(huge);
-	child = harness_fork();
-	if (!child) {
-		usleep(10000);
-		CHECK_EQ(*(volatile char *)piece(), 9);
-		*(volatile char *)piece() = 2;
-		_exit(0);
-	}
-	*(volatile char *)piece() = 1;
-	JOIN(child);
-	CHECK_EQ(*(volatile char *)piece(), 1);
-	CHECK_EQ(*(volatile char *)huge, 9);
-}
-
-static void reserved_in_a_file(void)
-{
-	int fd = memfd_create("huge", MFD_HUGETLB);
-
-	reserve(2);
-	CHECK_OK(fd);
-	CHECK_OK(ftruncate(fd, 2 * HUGE_BYTES));
-	huge = mmap(NULL, 2 * HUGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	CHECK(huge != MAP_FAILED);
-	enter_dune();
-	probe_init();
-	write_all(huge);
-	write_all(huge + HUGE_BYTES);
-	CHECK_OK(ftruncate(fd, HUGE_BYTES));
-	CHECK_EQ(*(volatile char *)piece(), 9);
-	CHECK_EQ(probe_read(huge + HUGE_BYTES), -1);
-	CHECK_EQ(probe_write(huge + 2 * HUGE_BYTES - 1, 1), -1);
-}
-
-#define GIANT_BYTES (1ul << 30)
-
-static void one_gigabyte(void)
-{
-	TEST_REQUIRE(file_write(POOL_1G "nr_hugepages", "1") &&
-			     file_number(POOL_1G "free_hugepages", NULL) > 0,
-		     "this machine has no gigabyte of memory in one piece");
-	huge = mmap(NULL, GIANT_BYTES, PROT_READ | PROT_WRITE,
-		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | 30 << MAP_HUGE_SHIFT, -1, 0);
-	CHECK(huge != MAP_FAILED);
-	enter_dune();
-	probe_init();
-	CHECK_EQ(probe_write(huge, 9), 0);
-	CHECK(entries_made_by(write_all, huge) <= 1);
-	CHECK(entries_made_by(write_all, huge + GIANT_BYTES - HUGE_BYTES) <= 1);
-	CHECK_OK(mprotect(huge, GIANT_BYTES, PROT_READ));
-	CHECK_EQ(probe_write(huge + GIANT_BYTES - 1, 9), -1);
-	CHECK_EQ(*(volatile char *)(huge + GIANT_BYTES - PAGE_BYTES), 9);
-	CHECK_OK(munmap(huge, GIANT_BYTES));
-	CHECK_EQ(probe_read(huge), -1);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -409,11 +280,6 @@ int main(void)
 		guest_test(collapsed),
 		guest_test(shared_memory),
 		guest_test(code_and_data),
-		guest_test(reserved),
-		guest_test(reserved_read_first),
-		guest_test(reserved_and_forked),
-		guest_test(reserved_in_a_file),
-		guest_test(one_gigabyte),
 	};
 
 	return run_guest_tests(tests);

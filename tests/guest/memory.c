@@ -106,6 +106,18 @@ char *huge_page_make(unsigned char fill)
 	return huge;
 }
 
+void huge_page_read(void *huge)
+{
+	for (unsigned i = 0; i < HUGE_PAGES; i++)
+		(void)*((volatile char *)huge + i * PAGE_BYTES);
+}
+
+void huge_page_write(void *huge)
+{
+	for (unsigned i = 0; i < HUGE_PAGES; i++)
+		*((volatile char *)huge + i * PAGE_BYTES) = 9;
+}
+
 void pages_mark(volatile char *area, size_t nr_pages, unsigned salt)
 {
 	for (size_t i = 0; i < nr_pages; i++)

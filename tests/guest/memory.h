@@ -35,6 +35,9 @@ bool page_is_merged(const volatile void *address);
 char *map_aligned(size_t bytes, size_t alignment);
 /* 2 MiB in one transparent huge page, each of its 4 KiB filled with fill. */
 char *huge_page_make(unsigned char fill);
+/* One byte of each of its 4 KiB; 9 is written. */
+void huge_page_read(void *huge);
+void huge_page_write(void *huge);
 
 /* The first byte of each page, its number in the area plus salt; false if one differs. */
 void pages_mark(volatile char *area, size_t nr_pages, unsigned salt);
