@@ -91,21 +91,32 @@ refresh_apt() {
 	rm -f "$log"
 }
 
+# fetch_packages RELEASE COMMAND...: a call of apt-get that downloads. A mirror drops versions that were
+# replaced: if it fails, once more with the current package lists. In the caller's directory.
+fetch_packages() (
+	release=$1
+	shift
+	log=$(mktemp)
+	trap 'rm -f "$log"' EXIT
+	private_apt "$release" "$@" >"$log" 2>&1 || {
+		refresh_apt "$release"
+		private_apt "$release" "$@" >"$log" 2>&1
+	} || {
+		cat "$log" >&2
+		die "could not fetch from Debian $release: $*"
+	}
+)
+
 # unpack_packages RELEASE DIRECTORY PACKAGE[=VERSION|/SUITE]...
 unpack_packages() {
 	local release=$1 directory=$2 download
 	shift 2
 	mkdir -p "$directory"
 	download=$(mktemp -d "$cache/download.XXXXXX")
-	if ! (cd "$download" && private_apt "$release" apt-get -q download "$@" >log 2>&1); then
-		# A mirror drops versions that were replaced: ask for the current ones.
-		refresh_apt "$release"
-		if ! (cd "$download" && private_apt "$release" apt-get -q download "$@" >log 2>&1); then
-			cat "$download/log" >&2
-			rm -rf "$download"
-			die "could not fetch: $*"
-		fi
-	fi
+	(cd "$download" && fetch_packages "$release" apt-get -q download "$@") || {
+		rm -rf "$download"
+		exit 125
+	}
 	local package
 	for package in "$download"/*.deb; do
 		dpkg-deb -x "$package" "$directory"
@@ -126,17 +137,8 @@ make_tree() (
 	rm -rf "$tree"
 	mkdir -p "$tree"
 	# apt finds out what belongs to it, as if onto an empty system.
-	log=$(mktemp)
-	trap 'rm -f "$log"' EXIT
 	private_apt "$release" apt-get -q clean
-	if ! private_apt "$release" apt-get -q -y install --download-only --no-install-recommends "$@" >"$log" 2>&1; then
-		# A mirror drops versions that were replaced: ask for the current ones.
-		refresh_apt "$release"
-		if ! private_apt "$release" apt-get -q -y install --download-only --no-install-recommends "$@" >"$log" 2>&1; then
-			cat "$log" >&2
-			die "could not fetch $1 of Debian $release"
-		fi
-	fi
+	fetch_packages "$release" apt-get -q -y install --download-only --no-install-recommends "$@"
 	# base-files first: it has the links from /bin and /lib into /usr.
 	for package in "$cache/apt/$release"/archives/base-files_*.deb "$cache/apt/$release"/archives/*.deb; do
 		dpkg-deb --fsys-tarfile "$package" | tar -x -C "$tree" --keep-directory-symlink
