@@ -139,6 +139,11 @@ static long create(long start, long bytes, long keep)
 	return start;
 }
 
+static bool is_within(const void *address, uint64_t start, uint64_t bytes)
+{
+	return (uint64_t)address - start < bytes;
+}
+
 PUBLIC int dune_arena_create(uintptr_t start, size_t bytes, unsigned flags, void **arena)
 {
 	long result;
@@ -146,6 +151,10 @@ PUBLIC int dune_arena_create(uintptr_t start, size_t bytes, unsigned flags, void
 	if (!dune.ready || !bytes || start % TILE_BYTES || bytes % TILE_BYTES ||
 	    flags & ~DUNE_ARENA_KEEP || bytes > USER_TOP || start > USER_TOP - bytes)
 		return -EINVAL;
+	/* The caller could not go on: ring 0 neither runs ring 3's code nor uses its stack. */
+	if (flags & DUNE_ARENA_KEEP && (is_within(__builtin_frame_address(0), start, bytes) ||
+					is_within(__builtin_return_address(0), start, bytes)))
+		return -EEXIST;
 	result = host_call(create, start, bytes, flags & DUNE_ARENA_KEEP);
 	if (is_error(result))
 		return result;
