@@ -46,6 +46,17 @@ void dune_host_set_fs(uint64_t base)
 	RAW(SYS_arch_prctl, ARCH_SET_FS, base);
 }
 
+/* The kernel copies the mask before it finds that -1 is no way to change one. */
+static bool can_read_mask(uint64_t address)
+{
+	return RAW(SYS_rt_sigprocmask, -1, address, NULL, 8) == -EINVAL;
+}
+
+bool dune_host_can_read(const void *from, uint64_t bytes)
+{
+	return can_read_mask((uint64_t)from) && can_read_mask((uint64_t)from + bytes - 8);
+}
+
 static long forward(volatile struct dune_run *run, long nr)
 {
 	return raw_syscall(nr, run->gpr[DUNE_RDI], run->gpr[DUNE_RSI], run->gpr[DUNE_RDX],
@@ -67,8 +78,10 @@ static long call_arch_prctl(struct cpu *cpu, long nr)
 	if (result)
 		return result;
 	if (code == ARCH_GET_GS) {
-		*(uint64_t *)value = state.gs_base;
-		return 0;
+		result = forward(cpu->run, nr); /* so that the kernel looks at the pointer */
+		if (!result)
+			*(uint64_t *)value = state.gs_base;
+		return result;
 	}
 	if (value >> 47)
 		return -EPERM;

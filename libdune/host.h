@@ -33,6 +33,9 @@ uint64_t dune_host_get_gs(void);
 void dune_host_set_gs(uint64_t base);
 void dune_host_set_fs(uint64_t base);
 
+/* Can the host read what a system call's pointer points to? If not, it is -EFAULT. 8 bytes to a page. */
+bool dune_host_can_read(const void *from, uint64_t bytes);
+
 /* thread.c: system calls that need more than to be made. The result for RAX. */
 long dune_thread_clone_call(struct cpu *cpu, long nr);
 _Noreturn void dune_thread_exit(struct cpu *cpu, long code);

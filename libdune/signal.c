@@ -144,8 +144,11 @@ long dune_signal_action(struct cpu *cpu, long nr)
 
 	if (run->gpr[DUNE_R10] != 8 || number < 1 || number > NR_SIGNALS)
 		return -EINVAL;
-	if (action)
+	if (action) {
+		if (!dune_host_can_read(action, sizeof(*action)))
+			return -EFAULT;
 		wanted = *action;
+	}
 	dune_lock(&dune.lock);
 	result = RAW(SYS_rt_sigaction, number, NULL, &before, 8);
 	if (is_ours(&before))
@@ -153,8 +156,10 @@ long dune_signal_action(struct cpu *cpu, long nr)
 	if (!result && action)
 		result = change_action(cpu, number, &wanted);
 	dune_unlock(&dune.lock);
-	(void)nr;
-	if (!result && old)
+	if (result || !old)
+		return result;
+	result = RAW(nr, number, NULL, old, 8); /* so that the kernel looks at the pointer */
+	if (!result)
 		*old = before;
 	return result;
 }

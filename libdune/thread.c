@@ -40,6 +40,8 @@ static long request_read(struct request *request, const struct dune_run *run, lo
 	if (nr == SYS_clone3) {
 		if (bytes < CLONE_ARGS_SIZE_VER0 || bytes > sizeof(request->clone3))
 			return bytes < CLONE_ARGS_SIZE_VER0 ? -EINVAL : -E2BIG;
+		if (!dune_host_can_read(from, bytes))
+			return -EFAULT;
 		for (uint64_t i = 0; i < sizeof(request->clone3); i++)
 			((volatile char *)&request->clone3)[i] = i < bytes ? from[i] : 0;
 		request->flags = request->clone3.flags;
