@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The tracepoints dune:* tell what happens in the kernel's own words, by tracefs,
- * and in those of trace-cmd, which reads the raw records with the format that
- * they come with, as perf does. Nothing is recorded while they are off.
+ * in those of trace-cmd, which reads the raw records with the format that they come
+ * with, and by perf events. Nothing is recorded while they are off.
  */
 #define _GNU_SOURCE
+#include "file.h"
 #include "raw.h"
 
 #include <fcntl.h>
+#include <linux/perf_event.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #define TRACING	 "/sys/kernel/tracing"
@@ -177,6 +181,51 @@ static void nothing_while_it_is_off(void)
 	expect("dune_", "", 0);
 }
 
+/* ---- perf ---------------------------------------------------------------- */
+
+/* What `perf stat -e dune:EVENT --filter FILTER` does, for this thread. */
+static int perf_open(const char *event, const char *filter)
+{
+	char id[128];
+	struct perf_event_attr attr = { .type = PERF_TYPE_TRACEPOINT, .size = sizeof(attr) };
+	int fd;
+
+	snprintf(id, sizeof(id), TRACING "/events/dune/%s/id", event);
+	attr.config = file_number(id, NULL);
+	fd = CHECK_OK(syscall(SYS_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC));
+	if (filter)
+		CHECK_OK(ioctl(fd, PERF_EVENT_IOC_SET_FILTER, filter));
+	return fd;
+}
+
+static uint64_t perf_read(int fd)
+{
+	uint64_t value;
+
+	CHECK_EQ(CHECK_OK(read(fd, &value, sizeof(value))), sizeof(value));
+	CHECK_OK(close(fd));
+	return value;
+}
+
+static void perf_counts_them(void)
+{
+	struct raw raw;
+	int hypercalls, faults, entries;
+
+	TEST_REQUIRE(geteuid() == 0, "not root");
+	warm_up(&raw, raw_write);
+	hypercalls = perf_open("dune_exit", "reason == 18");
+	faults = perf_open("dune_ept_fault", NULL);
+	entries = perf_open("dune_enter", NULL);
+	for (int i = 0; i < 100; i++)
+		CHECK_EQ(raw_run(&raw), DUNE_EXIT_HYPERCALL);
+	CHECK_OK(madvise(raw.memory + RAW_DATA, 4096, MADV_DONTNEED));
+	CHECK_EQ(raw_run(&raw), DUNE_EXIT_HYPERCALL);
+	CHECK_EQ(perf_read(hypercalls), 101);
+	CHECK_EQ(perf_read(faults), 1);
+	CHECK(perf_read(entries) >= 102); /* and one for each interrupt */
+}
+
 /* ---- trace-cmd ----------------------------------------------------------- */
 
 #define RECORD "/tmp/dune-trace.dat"
@@ -224,6 +273,7 @@ int main(void)
 		guest_test(an_access_that_cannot_be),
 		guest_test(filters_know_the_fields),
 		guest_test(nothing_while_it_is_off),
+		guest_test(perf_counts_them),
 		guest_test_limit(trace_cmd_reads_the_records, 60),
 	};
 
