@@ -65,18 +65,22 @@ void dune_ept_del_user(struct dune_ept *ept, struct dune_ept_user *user)
 /* ---- Emptying ----------------------------------------------------------- */
 
 /**
- * dune_ept_finish_removed - forget and free what was taken out
- * @ept: the vm's EPT
- * @removed: filled under ept->lock, which is not held any more; empty on return
+ * dune_ept_unlock - let go of the tables, when no CPU uses what was taken out
+ * @ept: the vm's EPT; its lock is held
+ * @removed: filled under the lock, freed here; empty on return
  *
- * Context: as dune_ept_flush().
+ * The flush comes first: whoever finds under the lock that an entry is gone, and
+ * so has nothing to flush, may free the page that it led to.
+ *
+ * Context: as dune_ept_flush(). Taking the lock is never done with interrupts
+ * off, so the CPUs that wait for it answer the flush.
  */
-void dune_ept_finish_removed(struct dune_ept *ept,
-			     struct dune_ept_removed *removed)
+void dune_ept_unlock(struct dune_ept *ept, struct dune_ept_removed *removed)
 {
 	if (removed->any)
 		dune_ept_flush(ept);
 	removed->any = false;
+	spin_unlock(&ept->lock);
 	while (removed->tables) {
 		spin_lock(&ept->lock);
 		dune_ept_free_removed(&ept->tables, removed);
@@ -122,9 +126,8 @@ bool dune_ept_zap(struct dune_ept *ept, unsigned long start, unsigned long end)
 		return false;
 	spin_lock(&ept->lock);
 	pieces_remove(ept, start, end, &removed);
-	spin_unlock(&ept->lock);
 	any = removed.any;
-	dune_ept_finish_removed(ept, &removed);
+	dune_ept_unlock(ept, &removed);
 	trace_dune_zap(start, end, any);
 	return any;
 }
@@ -217,8 +220,7 @@ int dune_ept_clear_tile(struct dune_ept *ept, u32 tile)
 	ept->invalidate_seq++;
 	dune_ept_remove_range(&ept->tables, gpa, gpa + DUNE_TILE_SIZE,
 			      &removed);
-	spin_unlock(&ept->lock);
-	dune_ept_finish_removed(ept, &removed);
+	dune_ept_unlock(ept, &removed);
 	dune_tile_forget(&ept->tiles, hva);
 	return 0;
 }

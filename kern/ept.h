@@ -57,9 +57,8 @@ void dune_ept_invalidate_end(struct dune_ept *ept);
 bool dune_ept_zap(struct dune_ept *ept, unsigned long start, unsigned long end);
 bool dune_ept_test(struct dune_ept *ept, unsigned long hva);
 
-/* What was taken out of ept->tables: no CPU has it on return, and it is freed. */
-void dune_ept_finish_removed(struct dune_ept *ept,
-			     struct dune_ept_removed *removed);
+/* After a change of ept->tables: no CPU has what was taken out on return. */
+void dune_ept_unlock(struct dune_ept *ept, struct dune_ept_removed *removed);
 void dune_ept_flush(struct dune_ept *ept);
 void dune_ept_add_user(struct dune_ept *ept, struct dune_ept_user *user);
 void dune_ept_del_user(struct dune_ept *ept, struct dune_ept_user *user);

@@ -146,10 +146,11 @@ static int fault_try(struct dune_ept *ept, struct dune_ept_fault *fault)
 		return -EAGAIN;
 	}
 	missing = leaf_install(ept, fault);
-	spin_unlock(&ept->lock);
-
 	if (unlikely(fault->removed.any))
-		dune_ept_finish_removed(ept, &fault->removed);
+		dune_ept_unlock(ept, &fault->removed);
+	else
+		spin_unlock(&ept->lock);
+
 	if (unlikely(missing)) {
 		err = dune_ept_reserve_fill(&fault->reserve, missing);
 		return err ?: -EAGAIN;

@@ -110,11 +110,59 @@ static void a_flush_reaches_a_cpu_inside(void)
 	CHECK(after - before >= FLUSHES);
 }
 
+enum { ROUNDS = 300 };
+static pthread_barrier_t both_ready;
+
+static void *take_the_page(void *page)
+{
+	stay_on_cpu(1);
+	for (int i = 0; i < ROUNDS; i++) {
+		pthread_barrier_wait(&both_ready);
+		if (madvise(page, 4096, MADV_DONTNEED))
+			return page;
+		pthread_barrier_wait(&both_ready);
+	}
+	return NULL;
+}
+
+/* Who finds that another has taken the page out must not be told so before that one's
+ * flush: the page would be free, and a CPU inside still have it. */
+static void of_two_changes_none_is_over_before_the_flush(void)
+{
+	pthread_t other;
+	void *failed;
+	char *page;
+
+	TEST_REQUIRE(sysconf(_SC_NPROCESSORS_ONLN) > 1, "needs two CPUs");
+	stay_on_cpu(0);
+	raw_create(&raw);
+	page = raw.memory + RAW_DATA;
+	raw_load(&raw, raw_write, RAW_DATA, 1);
+	CHECK_EQ(pthread_barrier_init(&both_ready, NULL, 2), 0);
+	CHECK_EQ(pthread_create(&other, NULL, take_the_page, page), 0);
+	for (int i = 0; i < ROUNDS; i++) {
+		uint64_t before;
+
+		flushes_of_a_run();
+		before = raw_stat(&raw, DUNE_STAT_TLB_FLUSHES);
+		pthread_barrier_wait(&both_ready);
+		for (volatile int wait = i * 16 % 2000; wait; wait--)
+			;
+		CHECK_OK(madvise(page, 4096, MADV_DONTNEED));
+		CHECK_EQ(raw_run(&raw), DUNE_EXIT_HYPERCALL);
+		CHECK(raw_stat(&raw, DUNE_STAT_TLB_FLUSHES) > before);
+		pthread_barrier_wait(&both_ready);
+	}
+	CHECK_EQ(pthread_join(other, &failed), 0);
+	CHECK(!failed);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		guest_test(a_change_is_followed_by_a_flush),
 		guest_test(a_flush_reaches_a_cpu_inside),
+		guest_test(of_two_changes_none_is_over_before_the_flush),
 	};
 
 	return run_guest_tests(tests);
