@@ -52,11 +52,15 @@ static inline u64 ept_entry_make_table(const u64 *table)
 	return __pa(table) | VMX_EPT_RWX_MASK;
 }
 
+/*
+ * The host's memory type, whatever the guest's own tables say (IPAT): a process
+ * has no uncached view of ordinary memory, and inside it must not get one.
+ */
 static inline u64 ept_entry_make_leaf(u64 pa, int level, u64 rwx,
 				      u8 memory_type)
 {
 	return pa | rwx | ((u64)memory_type << VMX_EPT_MT_EPTE_SHIFT) |
-	       (level > 1 ? EPT_ENTRY_LARGE : 0);
+	       VMX_EPT_IPAT_BIT | (level > 1 ? EPT_ENTRY_LARGE : 0);
 }
 
 #endif /* DUNE_EPT_ENTRY_H */
