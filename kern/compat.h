@@ -33,6 +33,11 @@ static inline void compat_vm_flags_clear(struct vm_area_struct *vma,
 #define compat_vm_flags_clear(vma, flags) vm_flags_clear(vma, flags)
 #endif
 
+/* 6.6 has shadow stacks for user mode. */
+#ifndef VM_SHADOW_STACK
+#define VM_SHADOW_STACK 0
+#endif
+
 /* What the notifier's questions about age answer. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 1, 0)
 typedef bool compat_young_t;

@@ -169,7 +169,8 @@ static bool access_allowed(struct vm_area_struct *vma, u32 access)
 	bool write = access & VMX_EPT_WRITABLE_MASK;
 	bool execute = access & VMX_EPT_EXECUTABLE_MASK;
 
-	if (write && !(vma->vm_flags & VM_WRITE))
+	/* Of a shadow stack VM_WRITE means CALL and RET, not stores. */
+	if (write && (vma->vm_flags & (VM_WRITE | VM_SHADOW_STACK)) != VM_WRITE)
 		return false;
 	if (execute && !(vma->vm_flags & VM_EXEC))
 		return false;

@@ -306,6 +306,23 @@ static void secret_memory(void)
 	CHECK(pages_are_marked(secret, NR_PAGES, 8));
 }
 
+#ifndef SYS_map_shadow_stack
+#define SYS_map_shadow_stack 453
+#endif
+
+/* Only CALL and RET write there; a store is refused, and not tried for ever. */
+static void shadow_stack(void)
+{
+	char *stack = (char *)syscall(SYS_map_shadow_stack, 0, PAGE_BYTES, 0);
+
+	TEST_REQUIRE(stack != MAP_FAILED, "the kernel or the CPU has no shadow stacks");
+	enter_dune();
+	probe_init();
+	CHECK_EQ(probe_read(stack), 0);
+	CHECK_EQ(probe_write(stack, 1), -1);
+	CHECK_EQ(probe_read(stack), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -322,6 +339,7 @@ int main(void)
 		guest_test(locked_memory),
 		guest_test(memory_that_moves),
 		guest_test(secret_memory),
+		guest_test(shadow_stack),
 	};
 
 	return run_guest_tests(tests);
