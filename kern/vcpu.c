@@ -43,6 +43,7 @@ static void vcpu_destroy(struct dune_vcpu *vcpu)
 		ida_free(&vpids, vcpu->vpid);
 	free_page((unsigned long)vcpu->run);
 	kfree(vcpu);
+	atomic_dec(&vm->nr_vcpus);
 	dune_vm_put(vm);
 }
 
@@ -62,6 +63,9 @@ static loff_t vcpu_llseek(struct file *file, loff_t offset, int whence)
 	return dune_vcpu_run(file->private_data);
 }
 
+/* Without any of its own the kernel would take the page for anonymous memory. */
+static const struct vm_operations_struct run_page_ops = {};
+
 static int vcpu_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	struct dune_vcpu *vcpu = file->private_data;
@@ -74,6 +78,7 @@ static int vcpu_mmap(struct file *file, struct vm_area_struct *vma)
 	/* A fork child must not find its parent's registers. */
 	compat_vm_flags_set(vma, VM_DONTCOPY | VM_DONTEXPAND | VM_DONTDUMP);
 	compat_vm_flags_clear(vma, VM_MAYEXEC);
+	vma->vm_ops = &run_page_ops;
 	return vm_insert_page(vma, vma->vm_start, virt_to_page(vcpu->run));
 }
 
@@ -153,14 +158,20 @@ static void take_vpid(struct dune_vcpu *vcpu)
 		vcpu->vpid = vpid;
 }
 
+/* Reclaim looks at all of a vm's vcpus for each page, and holds locks then. */
+#define MAX_VCPUS 4096
+
 static struct dune_vcpu *vcpu_alloc(struct dune_vm *vm)
 {
-	struct dune_vcpu *vcpu = kzalloc(sizeof(*vcpu), GFP_KERNEL_ACCOUNT);
+	struct dune_vcpu *vcpu;
 	int err = -ENOMEM;
 
 	BUILD_BUG_ON(sizeof(struct dune_run) > DUNE_RUN_SIZE);
+	if (!atomic_add_unless(&vm->nr_vcpus, 1, MAX_VCPUS))
+		return ERR_PTR(-EMFILE);
+	vcpu = kzalloc(sizeof(*vcpu), GFP_KERNEL_ACCOUNT);
 	if (!vcpu)
-		return ERR_PTR(-ENOMEM);
+		goto give_up;
 	vcpu->run = (struct dune_run *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
 	if (!vcpu->run)
 		goto free_vcpu;
@@ -181,6 +192,8 @@ free_run:
 	free_page((unsigned long)vcpu->run);
 free_vcpu:
 	kfree(vcpu);
+give_up:
+	atomic_dec(&vm->nr_vcpus);
 	return ERR_PTR(err);
 }
 

@@ -36,6 +36,7 @@ struct dune_vm {
 	spinlock_t vcpus_lock;
 	struct list_head vcpus;
 	u32 next_vcpu;
+	atomic_t nr_vcpus;
 	struct dune_counters past; /* of vcpus that are gone */
 };
 

@@ -137,12 +137,14 @@ static void of_two_changes_none_is_over_before_the_flush(void)
 	stay_on_cpu(0);
 	raw_create(&raw);
 	page = raw.memory + RAW_DATA;
-	raw_load(&raw, raw_write, RAW_DATA, 1);
 	CHECK_EQ(pthread_barrier_init(&both_ready, NULL, 2), 0);
 	CHECK_EQ(pthread_create(&other, NULL, take_the_page, page), 0);
 	for (int i = 0; i < ROUNDS; i++) {
 		uint64_t before;
 
+		raw_load(&raw, raw_write, RAW_DATA, 1);
+		flushes_of_a_run();
+		raw_load(&raw, raw_count, 0, 0); /* which waits for no change of the page */
 		flushes_of_a_run();
 		before = raw_stat(&raw, DUNE_STAT_TLB_FLUSHES);
 		pthread_barrier_wait(&both_ready);

@@ -3,8 +3,11 @@
 #define _GNU_SOURCE
 #include "raw.h"
 
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 
 enum { RW = PROT_READ | PROT_WRITE };
 
@@ -89,6 +92,25 @@ static void outlives_the_descriptors(void)
 	raw.run->gpr[DUNE_RBX] = 2;
 }
 
+/* What is done to anonymous memory must not be done to it. */
+static void is_not_anonymous_memory(void)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register range = {
+		.range.len = DUNE_RUN_SIZE,
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	struct raw raw;
+	int userfaultfd;
+
+	raw_create(&raw);
+	range.range.start = (uintptr_t)raw.run;
+	userfaultfd = CHECK_OK(syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY));
+	CHECK_OK(ioctl(userfaultfd, UFFDIO_API, &api));
+	CHECK_ERRNO(ioctl(userfaultfd, UFFDIO_REGISTER, &range), EINVAL);
+	CHECK_ERRNO(madvise(raw.run, DUNE_RUN_SIZE, MADV_FREE), EINVAL);
+}
+
 static void is_not_inherited(void)
 {
 	struct raw raw;
@@ -113,7 +135,7 @@ int main(void)
 		guest_test(only_the_page_itself),     guest_test(the_vm_has_no_pages),
 		guest_test(cannot_become_executable), guest_test(cannot_grow),
 		guest_test(may_move_and_go),	      guest_test(outlives_the_descriptors),
-		guest_test(is_not_inherited),
+		guest_test(is_not_inherited),	      guest_test(is_not_anonymous_memory),
 	};
 
 	return run_guest_tests(tests);

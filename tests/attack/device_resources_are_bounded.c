@@ -202,6 +202,25 @@ static void descriptors_run_out(void)
 	CHECK_EQ(ioctl(raw.device, DUNE_CREATE_VCPU, 0), highest);
 }
 
+/* Reclaim looks at each of them for each page. */
+static void vcpus_run_out(void)
+{
+	enum { MOST_VCPUS = 4096 };
+	int one, nr = 0;
+
+	set_limit(RLIMIT_NOFILE, MANY);
+	raw_create(&raw);
+	while ((one = ioctl(raw.device, DUNE_CREATE_VCPU, 0)) >= 0)
+		nr = one;
+	CHECK_EQ(errno, EMFILE);
+	CHECK(nr >= MOST_VCPUS && nr < MOST_VCPUS + 100);
+	raw_load(&raw, raw_count, 0, 0);
+	CHECK_EQ(raw_run(&raw), DUNE_EXIT_HYPERCALL);
+	CHECK_OK(close(nr));
+	CHECK_EQ(ioctl(raw.device, DUNE_CREATE_VCPU, 0), nr);
+	CHECK_ERRNO(ioctl(raw.device, DUNE_CREATE_VCPU, 0), EMFILE);
+}
+
 static void addresses_run_out(void)
 {
 	struct dune_state state;
@@ -260,6 +279,7 @@ int main(void)
 		guest_test_limit(tables_are_charged, 60),
 		guest_test_limit(the_guest_dies_of_the_limit, 60),
 		guest_test(descriptors_run_out),
+		guest_test_limit(vcpus_run_out, 60),
 		guest_test(addresses_run_out),
 		guest_test(locked_memory_does_not_matter),
 		guest_test(time_in_the_guest_counts),
