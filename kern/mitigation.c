@@ -50,6 +50,7 @@ void dune_mitigation_flush_l1d(void)
 
 struct vulnerability {
 	const char *name; /* of the file */
+	unsigned int bug; /* the CPU has it, as the kernel knows */
 	/* Acts on the status; returns what was done, or NULL: it cannot be. */
 	const char *(*act)(const char *status);
 	const char *danger; /* where it cannot be */
@@ -99,17 +100,18 @@ static const char *act_meltdown(const char *status)
 }
 
 static const struct vulnerability vulnerabilities[] = {
-	{ "l1tf", act_l1tf, "no memory to displace the L1D with" },
-	{ "mds", act_clear_buffers },
-	{ "tsx_async_abort", act_clear_buffers },
-	{ "mmio_stale_data", act_clear_buffers },
-	{ "reg_file_data_sampling", act_clear_buffers },
-	{ "spectre_v2", act_spectre_v2 },
-	{ "meltdown", act_meltdown,
+	{ "l1tf", X86_BUG_L1TF, act_l1tf,
+	  "no memory to displace the L1D with" },
+	{ "mds", X86_BUG_MDS, act_clear_buffers },
+	{ "tsx_async_abort", X86_BUG_TAA, act_clear_buffers },
+	{ "mmio_stale_data", X86_BUG_MMIO_STALE_DATA, act_clear_buffers },
+	{ "reg_file_data_sampling", X86_BUG_RFDS, act_clear_buffers },
+	{ "spectre_v2", X86_BUG_SPECTRE_V2, act_spectre_v2 },
+	{ "meltdown", X86_BUG_CPU_MELTDOWN, act_meltdown,
 	  "ring 3 could read ring 0 of its own process, though no other" },
 };
 
-/* The first line of the host's status; false if this kernel has no such file. */
+/* The first line of the host's status; false if no such file is seen from here. */
 static bool read_status(const char *name, char *status)
 {
 	char path[sizeof(VULNERABILITIES) + 32];
@@ -145,8 +147,20 @@ int __init dune_mitigation_init(bool unsafe)
 		const struct vulnerability *v = &vulnerabilities[i];
 		const char *done;
 
-		if (!read_status(v->name, status) ||
-		    !strcmp(status, "Not affected"))
+		if (!read_status(v->name, status)) {
+			if (!boot_cpu_has_bug(v->bug))
+				continue;
+			if (!unsafe) {
+				pr_err("%s: not loaded, the CPU has it and the host's status cannot be read (" VULNERABILITIES
+				       "); unsafe=1 loads all the same\n",
+				       v->name);
+				return -EOPNOTSUPP;
+			}
+			pr_warn("%s: UNSAFE, the host's status cannot be read\n",
+				v->name);
+			continue;
+		}
+		if (!strcmp(status, "Not affected"))
 			continue;
 		if (!strcmp(status, "Vulnerable") ||
 		    !strncmp(status, "Vulnerable;", 11)) {

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Beside a host that defends itself against Meltdown the module does not load,
- * and says why in one line, unless unsafe=1; beside others it does.
+ * and says why in one line, unless unsafe=1; beside others it does. Nor where it
+ * cannot see what the host does.
  */
 #define _GNU_SOURCE
 #include "harness.h"
 #include "module.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
+#include <sys/mount.h>
 
 #define MELTDOWN "/sys/devices/system/cpu/vulnerabilities/meltdown"
 
@@ -21,6 +24,19 @@ static bool host_defends_itself(void)
 	CHECK(file && fgets(status, sizeof(status), file));
 	fclose(file);
 	return !strncmp(status, "Mitigation", 10);
+}
+
+static bool cpu_has_meltdown(void)
+{
+	FILE *file = fopen("/proc/cpuinfo", "r");
+	char line[4096];
+	bool has = false;
+
+	CHECK(file);
+	while (!has && fgets(line, sizeof(line), file))
+		has = !strncmp(line, "bugs", 4) && strstr(line, "cpu_meltdown");
+	fclose(file);
+	return has;
 }
 
 /* Is there a line in the kernel's log with both? */
@@ -73,9 +89,31 @@ static void with_unsafe(void)
 		CHECK(log_has("dune: meltdown: UNSAFE", "Mitigation"));
 }
 
+/* Loaded from where there is no /sys, as from a rescue shell: nothing is known. */
+static void without_a_status_to_read(void)
+{
+	TEST_REQUIRE(geteuid() == 0, "not root");
+	TEST_REQUIRE(cpu_has_meltdown(), "a CPU without Meltdown");
+	CHECK_EQ(module_unload("dune"), 0);
+	CHECK_OK(unshare(CLONE_NEWNS));
+	CHECK_OK(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
+	CHECK_OK(umount2("/sys", MNT_DETACH));
+	CHECK_EQ(module_load_dune_with("unsafe=0"), -EOPNOTSUPP);
+	CHECK_EQ(module_load_dune_with("unsafe=1"), 0);
+	CHECK_EQ(module_unload("dune"), 0);
+	CHECK_OK(mount("sysfs", "/sys", "sysfs", 0, NULL));
+	CHECK_EQ(module_load_dune(), 0);
+	CHECK(log_has("not loaded", "status cannot be read"));
+	CHECK(log_has("meltdown: UNSAFE", "status cannot be read"));
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { guest_test(against_meltdown), guest_test(with_unsafe) };
+	const struct CMUnitTest tests[] = {
+		guest_test(against_meltdown),
+		guest_test(with_unsafe),
+		guest_test(without_a_status_to_read),
+	};
 
 	return run_guest_tests(tests);
 }
