@@ -13,6 +13,7 @@
 #include <linux/version.h>
 #include <asm/cpufeature.h>
 #include <asm/fpu/api.h>
+#include <asm/mshyperv.h>
 #include <asm/tlbflush.h>
 
 /* 6.3 made vm_flags read-only and gave it accessors. */
@@ -50,6 +51,17 @@ typedef int compat_young_t;
 #define compat_cpu_has_fred() cpu_feature_enabled(X86_FEATURE_FRED)
 #else
 #define compat_cpu_has_fred() false
+#endif
+
+/*
+ * With Hyper-V's enlightened VMCS, KVM names its VMCS in memory that Hyper-V looks
+ * at instead of what VMPTRLD says; nobody but KVM can switch that off.
+ */
+#if IS_ENABLED(CONFIG_HYPERV)
+#define compat_kvm_may_use_evmcs()                                             \
+	(ms_hyperv.hints & HV_X64_ENLIGHTENED_VMCS_RECOMMENDED)
+#else
+#define compat_kvm_may_use_evmcs() false
 #endif
 
 /*

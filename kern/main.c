@@ -17,7 +17,7 @@
 
 static bool unsafe;
 module_param(unsafe, bool, 0444);
-MODULE_PARM_DESC(unsafe, "load even where the host's policy against speculation attacks cannot be kept");
+MODULE_PARM_DESC(unsafe, "load even where the host's policy against speculation attacks cannot be kept, or beside Hyper-V's enlightened VMCS");
 
 static int device_open(struct inode *inode, struct file *file)
 {
@@ -53,7 +53,7 @@ static int __init dune_init(void)
 {
 	int err;
 
-	err = dune_vmx_caps_init();
+	err = dune_vmx_caps_init(unsafe);
 	if (err)
 		return err;
 	err = dune_mitigation_init(unsafe);

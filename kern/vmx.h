@@ -25,7 +25,7 @@ struct dune_vmx_caps {
 
 extern struct dune_vmx_caps dune_vmx_caps;
 
-int dune_vmx_caps_init(void);
+int dune_vmx_caps_init(bool unsafe);
 
 int dune_vmx_cpu_init(void);
 void dune_vmx_cpu_exit(void);

@@ -209,10 +209,11 @@ static int find_registers(void)
 
 /**
  * dune_vmx_caps_init - require what we need, find what there is
+ * @unsafe: load beside what we cannot live with, if it is there
  *
  * Return: 0, or -EOPNOTSUPP with the reason in the log.
  */
-int __init dune_vmx_caps_init(void)
+int __init dune_vmx_caps_init(bool unsafe)
 {
 	static int (*const steps[])(void) __initconst = {
 		require_vmx, require_features, require_controls,
@@ -222,5 +223,8 @@ int __init dune_vmx_caps_init(void)
 
 	for (i = 0; i < ARRAY_SIZE(steps) && !err; i++)
 		err = steps[i]();
+	if (!err && !unsafe && compat_kvm_may_use_evmcs())
+		return missing(
+			"Hyper-V offers KVM its enlightened VMCS, beside which ours is not seen; if kvm_intel is loaded with enlightened_vmcs=0, unsafe=1 loads all the same");
 	return err;
 }
