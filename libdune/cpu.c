@@ -21,7 +21,6 @@ _Static_assert(offsetof(struct cpu, ring3) == CPU_RING3, "");
 _Static_assert(offsetof(struct cpu, fs_ring0) == CPU_FS_RING0, "");
 _Static_assert(offsetof(struct cpu, fs_ring3) == CPU_FS_RING3, "");
 _Static_assert(offsetof(struct cpu, enter_rsp) == CPU_ENTER_RSP, "");
-_Static_assert(offsetof(struct cpu, stop_ist1) == CPU_STOP_IST1, "");
 _Static_assert(offsetof(struct cpu, run) == CPU_RUN, "");
 _Static_assert(offsetof(struct cpu, vcpu_fd) == CPU_VCPU_FD, "");
 _Static_assert(offsetof(struct cpu, signal_state) == CPU_SIGNAL, "");

@@ -35,18 +35,20 @@
 #define CPU_FS_RING0	24
 #define CPU_FS_RING3	32
 #define CPU_ENTER_RSP	40
-#define CPU_STOP_IST1	48
-#define CPU_RUN		56
-#define CPU_VCPU_FD	64
-#define CPU_SIGNAL	68
-#define CPU_TSS		76
+#define CPU_RUN		48
+#define CPU_VCPU_FD	56
+#define CPU_SIGNAL	60
+#define CPU_TSS		68
 #define CPU_IST1	(CPU_TSS + 36)
 #define CPU_IST2	(CPU_TSS + 44)
 #define CPU_IST3	(CPU_TSS + 52)
 
 /* struct ring3_context, as enter.S pushes it. */
-#define RING3_PREVIOUS 0
-#define RING3_VALUE    8
+#define RING3_MXCSR	  0
+#define RING3_X87_CONTROL 4
+#define RING3_IST1	  8
+#define RING3_PREVIOUS	  16
+#define RING3_VALUE	  24
 
 #ifndef __ASSEMBLY__
 #include <stdbool.h>
@@ -59,11 +61,16 @@ struct dune_ring3_end;
 
 /*
  * A run of ring 3 in progress, on ring 0's stack. System calls from ring 3 use the
- * stack below.
+ * stack below. What a C function keeps comes back as it was here, whatever ring 3 did;
+ * and IST 1 where dune_ring3_stop() leaves handlers behind. All of that is put by
+ * here, not worked out at the end: siglongjmp() may have left dead runs behind.
  */
 struct ring3_context {
-	struct ring3_context *previous;
-	uint64_t *value; /* NULL tells dune_ring3_run() from dune_ring3_call() */
+	uint32_t mxcsr;
+	uint16_t x87_control, pad;
+	uint64_t ist1;
+	struct ring3_context *previous; /* only to be put back, it may be dead */
+	uint64_t *value;		/* NULL tells dune_ring3_run() from dune_ring3_call() */
 	uint64_t callee_saved[6];
 	uint64_t return_address;    /* of dune_ring3_call() */
 	struct dune_ring3_end *end; /* may be NULL */
@@ -86,7 +93,6 @@ struct cpu {
 	uint64_t fs_ring0;	     /* FS base of ring 0 while ring 3 runs */
 	uint64_t fs_ring3;	     /* FS base of ring 3 between calls */
 	uint64_t enter_rsp;	     /* caller's stack, outside */
-	uint64_t stop_ist1;	     /* IST 1 after a stop leaves handlers behind */
 	struct dune_run *run;
 	int vcpu_fd;
 	uint8_t signal_state; /* SIGNAL_* */

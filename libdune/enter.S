@@ -20,24 +20,39 @@
 	swapgs
 .endm
 
-/* The rest of a struct ring3_context; ring 0's FS is put by. RBX becomes struct cpu. */
+/*
+ * The rest of a struct ring3_context, its lowest slot first: so nothing that is touched
+ * while GS is ring 0's can be the stack's first touch of a page. Ring 0's FS base is put
+ * by, R9 becomes ring 3's.
+ */
 .macro begin_context
-	find_cpu
+	stmxcsr	(RING3_MXCSR - RING3_VALUE)(%rsp)
+	fnstcw	(RING3_X87_CONTROL - RING3_VALUE)(%rsp)
+	swapgs
 	rdfsbase %rax
-	mov	%rax, CPU_FS_RING0(%rbx)
-	push	CPU_RING3(%rbx)
-	mov	%rsp, CPU_RING3(%rbx)
+	mov	%rax, %gs:CPU_FS_RING0
+	push	%gs:CPU_RING3
+	push	%gs:CPU_IST1
+	lea	-8(%rsp), %rsp
+	mov	%rsp, %gs:CPU_RING3
+	mov	%gs:CPU_FS_RING3, %r9
+	swapgs
 .endm
 
-/* After dune_ring3_stop(), which may leave handlers behind. RBX becomes struct cpu. */
+/* After dune_ring3_stop(), which may leave handlers behind. */
 .macro restore_ist
 	find_cpu
-	mov	CPU_STOP_IST1(%rbx), %rcx
+	mov	RING3_IST1(%rsp), %rcx
 	mov	%rcx, CPU_IST1(%rbx)
 .endm
 
-/* From begin_context to the caller's registers. */
+/* From begin_context to the caller's registers; the x87 stack is empty between calls. */
 .macro end_context
+	find_cpu
+	fninit
+	fldcw	RING3_X87_CONTROL(%rsp)
+	ldmxcsr	RING3_MXCSR(%rsp)
+	add	$RING3_PREVIOUS, %rsp
 	pop	CPU_RING3(%rbx)
 	add	$8, %rsp
 	pop_callee_saved
@@ -162,7 +177,7 @@ dune_ring3_call:
 	mov	%r8, %rdx
 	mov	dune_ring3_trampoline(%rip), %rcx
 	mov	$RFLAGS_RING3, %r11d
-	mov	CPU_FS_RING3(%rbx), %r9
+	xor	%ebx, %ebx
 	xor	%ebp, %ebp
 	xor	%r12d, %r12d
 	xor	%r13d, %r13d
@@ -171,8 +186,6 @@ dune_ring3_call:
 hidden_label dune_ring3_call_fs
 	wrfsbase %r9
 	mov	%r10, %rsp
-hidden_label dune_ring3_call_rsp
-	xor	%ebx, %ebx
 hidden_label dune_ring3_call_sysret
 	sysretq
 

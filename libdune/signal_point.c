@@ -134,12 +134,21 @@ static void undo_call_return(const struct cpu *cpu, struct dune_state *state)
 	state->rip = dune_ring3_return - SYSCALL_BYTES;
 }
 
+/* The guest's registers are still here. */
+static void restore_float(const struct ring3_context *context)
+{
+	__asm__ volatile("fninit\n\tfldcw %0\n\tldmxcsr %1" ::"m"(context->x87_control),
+			 "m"(context->mxcsr));
+}
+
 static void finish_call_return(struct cpu *cpu, struct dune_state *state)
 {
 	struct ring3_context *context = (void *)state->gpr[DUNE_R11];
 	static const int callee_saved[] = { DUNE_R15, DUNE_R14, DUNE_R13,
 					    DUNE_R12, DUNE_RBP, DUNE_RBX };
 
+	restore_gs(cpu, state);
+	restore_float(context);
 	if (state->rip < (uint64_t)dune_trap_call_done_fs)
 		cpu->fs_ring3 = state->fs_base;
 	if (state->rip < (uint64_t)dune_trap_call_done_stored)
@@ -154,12 +163,11 @@ static void finish_call_return(struct cpu *cpu, struct dune_state *state)
 	go_to_ring0(state, RFLAGS_RING0);
 }
 
-/* The last four instructions into ring 3. */
+/* The last three instructions into ring 3. */
 static void finish_call(const struct cpu *cpu, struct dune_state *state)
 {
-	if (state->rip < (uint64_t)dune_ring3_call_rsp)
+	if (state->rip < (uint64_t)dune_ring3_call_sysret)
 		state->gpr[DUNE_RSP] = state->gpr[DUNE_R10];
-	state->gpr[DUNE_RBX] = 0;
 	state->fs_base = cpu->fs_ring3;
 	state->rip = state->gpr[DUNE_RCX];
 	go_to_ring3(state, RFLAGS_RING3);

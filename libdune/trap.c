@@ -34,6 +34,9 @@ ASSERT_OFFSET(rsp, FRAME_RSP);
 ASSERT_OFFSET(ss, FRAME_SS);
 _Static_assert(sizeof(struct dune_frame) == FRAME_BYTES, "");
 _Static_assert(FRAME_VECTOR_SYSCALL == DUNE_VECTOR_SYSCALL, "");
+_Static_assert(offsetof(struct ring3_context, mxcsr) == RING3_MXCSR, "");
+_Static_assert(offsetof(struct ring3_context, x87_control) == RING3_X87_CONTROL, "");
+_Static_assert(offsetof(struct ring3_context, ist1) == RING3_IST1, "");
 _Static_assert(offsetof(struct ring3_context, previous) == RING3_PREVIOUS, "");
 _Static_assert(offsetof(struct ring3_context, value) == RING3_VALUE, "");
 
@@ -241,21 +244,6 @@ PUBLIC void dune_frame_resume_at(struct dune_frame *frame, uint64_t rip, uint64_
 	frame->rsp = rsp;
 }
 
-/* IST 1 as it was when this run began: below the level that the run's stack is in, if
- * a handler began it. */
-static uint64_t ist1_of_run(const struct cpu *cpu, const struct ring3_context *context)
-{
-	uint64_t bottom = (uint64_t)cpu + CPU_IST1_BOTTOM;
-	uint64_t offset;
-
-	for (; context; context = context->previous) {
-		offset = (uint64_t)context - bottom;
-		if (offset < CPU_IST1_TOP - CPU_IST1_BOTTOM)
-			return bottom + offset / CPU_IST_LEVEL * CPU_IST_LEVEL;
-	}
-	return (uint64_t)cpu + CPU_IST1_TOP;
-}
-
 static void fill_end(struct dune_ring3_end *end, const struct dune_frame *frame, uint64_t value)
 {
 	end->value = value;
@@ -274,7 +262,6 @@ PUBLIC void dune_ring3_stop(struct dune_frame *frame, uint64_t value)
 		return;
 	if (context->end)
 		fill_end(context->end, frame, value);
-	cpu->stop_ist1 = ist1_of_run(cpu, context);
 	frame->rax = 0;
 	frame->rip = (uint64_t)dune_ring3_run_stopped;
 	if (context->value) {

@@ -31,7 +31,7 @@ void dune_trap_save_fpu(struct dune_frame *frame);
 
 /* enter.S */
 extern char dune_ring3_run_stopped[], dune_ring3_call_stopped[];
-extern char dune_ring3_call_fs[], dune_ring3_call_rsp[], dune_ring3_call_sysret[];
+extern char dune_ring3_call_fs[], dune_ring3_call_sysret[];
 extern char dune_copy_fault[], dune_copy_fixup[];
 long dune_copy(void *to, const void *from, uint64_t bytes);
 extern char dune_ring3_trampoline_start[], dune_ring3_trampoline_end[];

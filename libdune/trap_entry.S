@@ -311,18 +311,20 @@ hidden_label dune_trap_call_start
 	mov	%gs:CPU_RING3, %r11
 	cmpq	$0, RING3_VALUE(%r11)
 	je	dune_trap_no_call
-	mov	%gs:CPU_SELF, %rbx
-	swapgs
 hidden_label dune_trap_call_done	/* from here on R11 says all */
-	mov	%r11, %rsp
+	lea	RING3_PREVIOUS(%r11), %rsp
 	rdfsbase %rcx
-	mov	%rcx, CPU_FS_RING3(%rbx)
-	mov	CPU_FS_RING0(%rbx), %rcx
+	mov	%rcx, %gs:CPU_FS_RING3
+	mov	%gs:CPU_FS_RING0, %rcx
 	wrfsbase %rcx
 hidden_label dune_trap_call_done_fs
 	push	$RFLAGS_RING0
 	popfq
-	pop	CPU_RING3(%rbx)
+	pop	%gs:CPU_RING3
+	swapgs
+	fninit
+	fldcw	RING3_X87_CONTROL(%r11)
+	ldmxcsr	RING3_MXCSR(%r11)
 	pop	%rcx
 	mov	%rax, (%rcx)
 hidden_label dune_trap_call_done_stored

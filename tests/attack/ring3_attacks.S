@@ -119,6 +119,35 @@
 	syscall
 	ret
 
+	/* The third argument is FLOAT_*. */
+	ATTACK attack_float
+	push	%rsi
+	push	%rdi
+	ldmxcsr	(%rsp)
+	fninit
+	fldcw	8(%rsp)
+	test	$1, %dl
+	jz	1f
+	fld1
+	fldz
+	fdivrp
+1:	test	$2, %dl
+	jz	2f
+	.rept	8
+	fld1
+	.endr
+2:	pop	%rdi
+	pop	%rsi
+	test	$4, %dl
+	jz	3f
+	mov	$39, %eax
+	syscall
+3:	test	$8, %dl
+	jz	4f
+	ud2
+4:	mov	%rdi, %rax
+	ret
+
 	ATTACK attacks_end
 
 	.section .note.GNU-stack, "", @progbits

@@ -23,5 +23,8 @@ extern const char attack_fault_gs[];	   /* ud2 with this gs base */
 extern const char attack_fault_fs[];
 extern const char attack_spin_bases[]; /* gs and fs base, then so many turns */
 extern const char attack_selectors[];  /* null selectors everywhere, then syscall */
+/* MXCSR and x87 control word are the arguments, the third says what else. */
+extern const char attack_float[];
+enum { FLOAT_PENDING = 1, FLOAT_FULL = 2, FLOAT_SYSCALL = 4, FLOAT_FAULT = 8 };
 
 #endif

@@ -35,7 +35,7 @@ static const struct {
 	{ "ring3_syscall_handled", 90, 0 },
 	{ "exception", 70, 0 },
 	{ "appel1_page", 90, 0 },
-	{ "ring3_call", 80, 0 },
+	{ "ring3_call", 85, 0 },
 	{ "ept_fault", 750, 0 },
 	{ "ept_fault_in_order", 750, 0 },
 	{ "first_touch_write", 0, 1.2 },
