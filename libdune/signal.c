@@ -233,6 +233,7 @@ static void give(struct cpu *cpu, struct dune_state *state, const struct dune_fr
 	dune_signal_make_frame(cpu, state, trap);
 	make_ring0(cpu, state);
 	set_state(cpu, state);
+	cpu->run->inject = 0; /* it is not the handler's: what faulted will fault again */
 	cpu->signal_state = SIGNAL_NONE;
 	RAW(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, sizeof(mask));
 }

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A signal that comes while something else is on its way takes nothing from it: a fault
+ * is told to whom it belongs.
+ */
+#define _GNU_SOURCE
+#include "guest.h"
+#include "faults.h"
+
+#include <signal.h>
+#include <stdbool.h>
+#include <sys/time.h>
+#include <time.h>
+
+#define TICK_US 700
+#define SECONDS 1
+
+static volatile sig_atomic_t ticks;
+
+static void on_tick(int signal)
+{
+	(void)signal;
+	ticks++;
+}
+
+static void start_ticks(void)
+{
+	struct itimerval timer = { { 0, TICK_US }, { 0, TICK_US } };
+
+	CHECK(signal(SIGALRM, on_tick) != SIG_ERR);
+	CHECK_OK(setitimer(ITIMER_REAL, &timer, NULL));
+}
+
+static void stop_ticks(void)
+{
+	const struct itimerval none = { 0 };
+
+	CHECK_OK(setitimer(ITIMER_REAL, &none, NULL));
+}
+
+static uint64_t now_us(void)
+{
+	struct timespec now;
+
+	CHECK_OK(clock_gettime(CLOCK_MONOTONIC, &now));
+	return now.tv_sec * 1000000ull + now.tv_nsec / 1000;
+}
+
+/* For loops: until the time is over. */
+static uint64_t end_us;
+
+static void begin(void)
+{
+	enter_dune();
+	start_ticks();
+	end_us = now_us() + SECONDS * 1000000ull;
+}
+
+static bool goes_on(void)
+{
+	return now_us() < end_us;
+}
+
+static void end(void)
+{
+	stop_ticks();
+	CHECK(ticks > 100);
+}
+
+static void copies_that_fail(void)
+{
+	void *arena;
+	char byte;
+
+	begin();
+	CHECK_EQ(dune_arena_create(0, DUNE_ARENA_BYTES, 0, &arena), 0);
+	while (goes_on()) {
+		CHECK_EQ(dune_copy_from_user(&byte, (uintptr_t)arena, 1), -EFAULT);
+		CHECK_EQ(dune_copy_to_user((uintptr_t)arena, &byte, 1), -EFAULT);
+	}
+	end();
+}
+
+static void faults_of_ring_3(void)
+{
+	struct dune_ring3_end how;
+	uint64_t value;
+
+	begin();
+	ring3_place(faults, faults_end);
+	while (goes_on()) {
+		how = (struct dune_ring3_end){ 0 };
+		CHECK_EQ(dune_ring3_call(ring3_at(fault_read), ring3_stack_top(),
+					 ring3_data() + PAGE_BYTES, 0, 0, &value, &how),
+			 -EFAULT);
+		CHECK_EQ(how.vector, 14);
+		CHECK_EQ(how.address, ring3_data() + PAGE_BYTES);
+	}
+	end();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		guest_test(copies_that_fail),
+		guest_test(faults_of_ring_3),
+	};
+
+	return run_guest_tests(tests);
+}
