@@ -101,7 +101,7 @@ struct cpu {
 	struct tss tss;
 	uint64_t fault_cr2; /* with SIGNAL_AT_EXIT */
 	struct caught_signal signal;
-	uint64_t start_mask;		   /* signals, while a child is being made */
+	uint64_t start_mask;		   /* signals, while all are blocked for a call */
 	struct cpu *next;		   /* all cpus of the process; under dune.lock */
 	uint64_t refused_rip, refused_gva; /* last refused access, to see a loop */
 	uint32_t refused_count;

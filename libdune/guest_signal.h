@@ -53,6 +53,11 @@ long dune_signal_return(struct cpu *cpu, long nr);
 bool dune_signal_deliver(struct cpu *cpu);
 void dune_signal_deliver_before_call(struct cpu *cpu);
 
+/* For a call that changes the mask itself, or copies the thread or ends it: blocks all
+ * signals; cpu->start_mask is the mask before. True: one had been caught, and the guest
+ * is on its way to the handler, and then to the call again; RAX is as it shall be. */
+bool dune_signal_give_last(struct cpu *cpu);
+
 /* From the trap path (HYPERCALL_SIGNAL): goes on with frame, after the signal that
  * waits. The result for RAX. */
 long dune_signal_trap_exit(struct cpu *cpu, const struct dune_frame *frame);

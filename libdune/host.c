@@ -94,23 +94,10 @@ static long call_arch_prctl(struct cpu *cpu, long nr)
 	return dune_backend_set_state(cpu->vcpu_fd, &state);
 }
 
-/* Before the thread gives its area up: blocks all signals. True: one had been caught,
- * and the guest is on its way to the handler, and then here again. */
-static bool give_last_signal(struct cpu *cpu)
-{
-	uint64_t all = ALL_SIGNALS;
-
-	RAW(SYS_rt_sigprocmask, SIG_SETMASK, &all, &cpu->start_mask, 8);
-	if (cpu->signal_state == SIGNAL_NONE)
-		return false;
-	dune_signal_deliver_before_call(cpu);
-	return true;
-}
-
 static long call_exit(struct cpu *cpu, long nr)
 {
 	(void)nr;
-	if (give_last_signal(cpu))
+	if (dune_signal_give_last(cpu))
 		return cpu->run->gpr[DUNE_RAX];
 	dune_thread_exit(cpu, cpu->run->gpr[DUNE_RDI]);
 }
@@ -172,7 +159,7 @@ static long leave(struct cpu *cpu)
 {
 	struct dune_state state = { .groups = DUNE_STATE_SEGMENTS };
 
-	if (give_last_signal(cpu))
+	if (dune_signal_give_last(cpu))
 		return cpu->run->gpr[DUNE_RAX];
 	if (!dune_backend_get_state(cpu->vcpu_fd, &state)) {
 		dune_host_set_fs(state.fs_base);

@@ -261,6 +261,17 @@ void dune_signal_deliver_before_call(struct cpu *cpu)
 	give(cpu, &state, NULL);
 }
 
+bool dune_signal_give_last(struct cpu *cpu)
+{
+	uint64_t all = ALL_SIGNALS;
+
+	RAW(SYS_rt_sigprocmask, SIG_SETMASK, &all, &cpu->start_mask, 8);
+	if (cpu->signal_state == SIGNAL_NONE)
+		return false;
+	dune_signal_deliver_before_call(cpu);
+	return true;
+}
+
 long dune_signal_trap_exit(struct cpu *cpu, const struct dune_frame *frame)
 {
 	bool from_trap = cpu->signal_state == SIGNAL_AT_EXIT;
@@ -281,6 +292,8 @@ long dune_signal_return(struct cpu *cpu, long nr)
 	uint64_t mask;
 
 	(void)nr;
+	if (dune_signal_give_last(cpu))
+		return cpu->run->gpr[DUNE_RAX];
 	get_state(cpu, &state);
 	mask = dune_signal_take_frame(&state);
 	set_state(cpu, &state);

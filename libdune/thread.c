@@ -169,16 +169,17 @@ static long fork_process(struct cpu *cpu, struct request *request, long nr)
 	return 0;
 }
 
-/* No signal is to find a child half made; it opens its mask when it is whole. */
+/* No signal is to find a child half made; it opens its mask when it is whole. One that
+ * the parent has caught is not the child's. */
 long dune_thread_clone_call(struct cpu *cpu, long nr)
 {
-	uint64_t all = ALL_SIGNALS;
 	struct request request;
 	long result = request_read(&request, cpu->run, nr);
 
 	if (result)
 		return result;
-	RAW(SYS_rt_sigprocmask, SIG_SETMASK, &all, &cpu->start_mask, 8);
+	if (dune_signal_give_last(cpu))
+		return cpu->run->gpr[DUNE_RAX];
 	if (request.flags & CLONE_VM)
 		result = clone_thread(cpu, &request, nr);
 	else

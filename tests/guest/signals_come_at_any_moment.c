@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * A signal that comes while something else is on its way takes nothing from it: a fault
- * is told to whom it belongs.
+ * is told to whom it belongs, each signal is seen once, and no mask stays behind.
  */
 #define _GNU_SOURCE
 #include "guest.h"
@@ -9,13 +9,16 @@
 
 #include <signal.h>
 #include <stdbool.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #define TICK_US 700
 #define SECONDS 1
 
-static volatile sig_atomic_t ticks;
+static volatile sig_atomic_t ticks, queued;
 
 static void on_tick(int signal)
 {
@@ -99,11 +102,80 @@ static void faults_of_ring_3(void)
 	end();
 }
 
+/* ---- Masks ---- */
+
+static void on_queued(int signal)
+{
+	(void)signal;
+	queued++;
+}
+
+static void start_other_ticks(void)
+{
+	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1 };
+	struct itimerspec timer = { { 0, 900 * TICK_US }, { 0, 900 * TICK_US } };
+	timer_t id;
+
+	CHECK(signal(SIGUSR1, on_queued) != SIG_ERR);
+	CHECK_OK(timer_create(CLOCK_MONOTONIC, &event, &id));
+	CHECK_OK(timer_settime(id, 0, &timer, NULL));
+}
+
+static void two_timers(void)
+{
+	sigset_t mask;
+
+	begin();
+	start_other_ticks();
+	while (goes_on())
+		;
+	CHECK_OK(sigprocmask(SIG_BLOCK, NULL, &mask));
+	CHECK(!sigismember(&mask, SIGALRM));
+	CHECK(!sigismember(&mask, SIGUSR1));
+	CHECK(queued > 100);
+	end();
+}
+
+/* ---- Children: a signal that the parent has caught is not theirs ---- */
+
+static pid_t parent;
+static volatile int *in_children;
+
+static void on_tick_of_parent(int signal)
+{
+	on_tick(signal);
+	if (getpid() != parent)
+		(*in_children)++;
+}
+
+static void forks_in_a_loop(void)
+{
+	pid_t child;
+
+	in_children =
+		mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	CHECK(in_children != MAP_FAILED);
+	parent = getpid();
+	begin();
+	CHECK(signal(SIGALRM, on_tick_of_parent) != SIG_ERR);
+	while (goes_on()) {
+		child = CHECK_OK(syscall(SYS_fork)); /* fork() would block all signals first */
+		if (!child)
+			syscall(SYS_exit_group, 0);
+		while (waitpid(child, NULL, 0) != child)
+			;
+	}
+	end();
+	CHECK_EQ(*in_children, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		guest_test(copies_that_fail),
 		guest_test(faults_of_ring_3),
+		guest_test(two_timers),
+		guest_test(forks_in_a_loop),
 	};
 
 	return run_guest_tests(tests);
