@@ -53,14 +53,19 @@ static inline u64 ept_entry_make_table(const u64 *table)
 }
 
 /*
- * The host's memory type, whatever the guest's own tables say (IPAT): a process
- * has no uncached view of ordinary memory, and inside it must not get one.
+ * How memory of a type is marked: the guest has it so whatever its own tables
+ * say (IPAT). A process has no uncached view of ordinary memory, and inside it
+ * must not get one.
  */
+static inline u8 ept_entry_memory_type(u8 type)
+{
+	return type << VMX_EPT_MT_EPTE_SHIFT | VMX_EPT_IPAT_BIT;
+}
+
 static inline u64 ept_entry_make_leaf(u64 pa, int level, u64 rwx,
 				      u8 memory_type)
 {
-	return pa | rwx | ((u64)memory_type << VMX_EPT_MT_EPTE_SHIFT) |
-	       VMX_EPT_IPAT_BIT | (level > 1 ? EPT_ENTRY_LARGE : 0);
+	return pa | rwx | memory_type | (level > 1 ? EPT_ENTRY_LARGE : 0);
 }
 
 #endif /* DUNE_EPT_ENTRY_H */

@@ -20,7 +20,7 @@
 #include "ept_entry.h"
 #include "host_walk.h"
 
-/* EPT memory type for each of the eight PAT entries. */
+/* ept_entry_memory_type() for each of the eight PAT entries. */
 static u8 memory_type_of_pat[8];
 
 /* Called once, at load: Linux never changes IA32_PAT afterwards. */
@@ -34,7 +34,8 @@ void host_walk_init(void)
 		u8 type = (pat >> (8 * i)) & 7;
 
 		/* UC- has no number in EPT; without MTRRs it is UC. */
-		memory_type_of_pat[i] = type == 7 ? 0 : type;
+		type = type == 7 ? 0 : type;
+		memory_type_of_pat[i] = ept_entry_memory_type(type);
 	}
 }
 

@@ -16,7 +16,7 @@ struct host_leaf {
 	u64 pa; /* of the start of the leaf */
 	u64 rwx; /* VMX_EPT_*_MASK; writable only if dirty, too */
 	int level; /* 1: 4 KiB, 2: 2 MiB, 3: 1 GiB */
-	u8 memory_type;
+	u8 memory_type; /* ept_entry_memory_type() */
 };
 
 /* Pages that are looked at together where one asks for neighbours. */
