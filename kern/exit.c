@@ -10,6 +10,7 @@
 #include <asm/cpufeature.h>
 #include <asm/processor.h>
 #include <asm/debugreg.h>
+#include <asm/mce.h>
 #include <asm/trapnr.h>
 
 #include "compat.h"
@@ -71,6 +72,22 @@ static int handle_external_interrupt(struct dune_vcpu *vcpu)
 	return ACTION_INTERRUPT;
 }
 
+/*
+ * The host's. What the guest met is a process's and not the kernel's: Linux
+ * kills for the one and panics for the other, and tells them by CS.
+ */
+static void machine_check(void)
+{
+	struct pt_regs regs = {
+		.cs = 3, /* ring 3, wherever the guest was */
+		.flags = X86_EFLAGS_IF,
+	};
+
+	/* Else CR4.MCE is clear, and there are none. */
+	if (IS_ENABLED(CONFIG_X86_MCE))
+		do_machine_check(&regs);
+}
+
 static int handle_exception_nmi(struct dune_vcpu *vcpu)
 {
 	u32 info = vmcs_read32(VM_EXIT_INTR_INFO);
@@ -84,7 +101,7 @@ static int handle_exception_nmi(struct dune_vcpu *vcpu)
 	}
 	if (vector == X86_TRAP_MC) {
 		dune_event_requeue(vcpu);
-		asm volatile("int $18");
+		machine_check();
 		return ACTION_INTERRUPT;
 	}
 
@@ -130,7 +147,7 @@ static int handle_triple_fault(struct dune_vcpu *vcpu)
 static int entry_failed(struct dune_vcpu *vcpu, u16 reason)
 {
 	if (reason == EXIT_REASON_MCE_DURING_VMENTRY)
-		asm volatile("int $18"); /* the host's, and not delivered yet */
+		machine_check(); /* not delivered yet */
 	/* It is launched only if it was before: begin anew. */
 	if (vmx_vmclear(vcpu->vmcs.pa) || vmx_vmptrld(vcpu->vmcs.pa))
 		return -EIO;
