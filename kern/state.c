@@ -91,7 +91,7 @@ static void write_system(struct dune_vcpu *vcpu, const struct dune_state *s)
 
 	vmcs_write_natural(GUEST_CR0, cr0);
 	vmcs_write_natural(CR0_READ_SHADOW, cr0);
-	vmcs_write_natural(GUEST_CR4, cr4);
+	vmcs_write_natural(GUEST_CR4, cr4 | caps->cr4_host);
 	vmcs_write_natural(CR4_READ_SHADOW, cr4 & ~X86_CR4_VMXE);
 	vmcs_write_natural(GUEST_CR3, s->cr3);
 	vmcs_write_natural(GUEST_GDTR_BASE, s->gdt_base);

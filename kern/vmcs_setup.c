@@ -71,7 +71,7 @@ static void setup_guest(void)
 	vmcs_write_natural(GUEST_CR0, caps->cr0_must);
 	vmcs_write_natural(CR0_READ_SHADOW, caps->cr0_must);
 	vmcs_write_natural(GUEST_CR3, 0);
-	vmcs_write_natural(GUEST_CR4, caps->cr4_must);
+	vmcs_write_natural(GUEST_CR4, caps->cr4_must | caps->cr4_host);
 	vmcs_write_natural(CR4_READ_SHADOW, caps->cr4_must & ~X86_CR4_VMXE);
 	vmcs_write_natural(GUEST_GDTR_BASE, 0);
 	vmcs_write32(GUEST_GDTR_LIMIT, 0);

@@ -14,6 +14,7 @@ struct dune_vmx_caps {
 	u32 pin, primary, secondary, entry, exit; /* control values */
 	u64 cr0_allowed, cr4_allowed; /* bits the guest may change */
 	u64 cr0_must, cr4_must; /* bits that the guest cannot have clear */
+	u64 cr4_host; /* bits that are the host's, set or clear */
 	u64 xcr0;
 	u64 guest_pa_mask; /* bits of a guest-physical address */
 	u32 nr_tiles;

@@ -197,6 +197,8 @@ static int find_registers(void)
 	fixed1 = cpu_read_msr(MSR_IA32_VMX_CR4_FIXED1);
 	caps->cr4_allowed = CR4_GUEST & fixed1 & ~fixed0;
 	caps->cr4_must = fixed0 | X86_CR4_PAE | X86_CR4_VMXE;
+	/* Without it a machine check that finds a CPU inside shuts that down. */
+	caps->cr4_host = cpu_read_cr4() & X86_CR4_MCE;
 
 	/* EPT's four levels reach 48 bits, whatever the CPU's bus does. */
 	pa_bits = min(pa_bits, 48U);

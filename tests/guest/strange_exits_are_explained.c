@@ -149,6 +149,35 @@ static void a_state_that_the_cpu_refuses(void)
 	CHECK_EQ(raw_run(&raw), DUNE_EXIT_HYPERCALL);
 }
 
+/* What the hardware had, by the kernel's log. */
+static uint64_t logged_cr4(void)
+{
+	const char *text = strstr(kernel_log, " cr4 0x");
+
+	CHECK(text);
+	return strtoull(text + strlen(" cr4 "), NULL, 0);
+}
+
+/* CR4.MCE is as the host has it: clear, a machine check inside would be a shutdown. */
+static void machine_checks_are_on_inside(void)
+{
+	enum { CR4_MCE = 1 << 6 };
+	struct dune_state state = { .groups = DUNE_STATE_SYSTEM };
+	struct raw raw;
+
+	TEST_REQUIRE(!access("/sys/devices/system/machinecheck/machinecheck0", F_OK),
+		     "the kernel has no machine checks");
+	wait_for_the_log();
+	raw_create(&raw);
+	raw_load(&raw, raw_count, 0, 0);
+	begin_log();
+	CHECK_EQ(run_broken(&raw, "rflags"), DUNE_EXIT_FAIL_ENTRY);
+	read_log();
+	CHECK(logged_cr4() & CR4_MCE);
+	CHECK_OK(ioctl(raw.vcpu, DUNE_GET_STATE, &state));
+	CHECK(!(state.cr4 & CR4_MCE));
+}
+
 static void controls_that_the_cpu_refuses(void)
 {
 	struct raw raw;
@@ -251,6 +280,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		guest_test_limit(a_state_that_the_cpu_refuses, 40),
+		guest_test_limit(machine_checks_are_on_inside, 40),
 		guest_test(controls_that_the_cpu_refuses),
 		guest_test(a_vmcs_that_is_not_launched),
 		guest_test_limit(an_exit_that_nothing_handles, 40),
