@@ -6,6 +6,7 @@
  * Every handler runs with interrupts off, our VMCS current and the guest's MSRs
  * loaded, and returns an enum dune_action or an enum dune_exit.
  */
+#include <linux/build_bug.h>
 #include <linux/nospec.h>
 #include <asm/cpufeature.h>
 #include <asm/processor.h>
@@ -261,6 +262,8 @@ static int handle_with_ud(struct dune_vcpu *vcpu)
 
 /* ---- The table ------------------------------------------------------------ */
 
+static_assert(EXIT_REASON_TDCALL < DUNE_EXITS_MAX);
+
 static int (*const handlers[])(struct dune_vcpu *vcpu) = {
 	[EXIT_REASON_EXCEPTION_NMI] = handle_exception_nmi,
 	[EXIT_REASON_EXTERNAL_INTERRUPT] = handle_external_interrupt,
@@ -299,6 +302,16 @@ static int (*const handlers[])(struct dune_vcpu *vcpu) = {
 	[EXIT_REASON_TDCALL] = handle_with_ud,
 };
 
+/*
+ * Bits 31:16 may say more of an exit, as that it left an enclave; what is to be
+ * done is the same. Only the highest says that it is none, but a failed entry.
+ */
+static u32 without_modifiers(u32 reason)
+{
+	return reason & VMX_EXIT_REASONS_FAILED_VMENTRY ? reason :
+							  reason & 0xffff;
+}
+
 /**
  * dune_exit_handle - answer the exit that just happened
  * @vcpu: whose
@@ -320,6 +333,8 @@ int dune_exit_handle(struct dune_vcpu *vcpu)
 		vcpu->counters.exits[EXIT_REASON_EPT_VIOLATION]++;
 		return dune_exit_ept_violation(vcpu);
 	}
+	if (unlikely(reason >= ARRAY_SIZE(handlers)))
+		reason = without_modifiers(reason);
 	if (reason < ARRAY_SIZE(handlers)) {
 		reason = array_index_nospec(reason, ARRAY_SIZE(handlers));
 		if (handlers[reason]) {
