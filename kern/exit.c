@@ -156,8 +156,11 @@ static int entry_failed(struct dune_vcpu *vcpu, u16 reason)
 	return ACTION_FAIL_ENTRY;
 }
 
-/* The run page is for the caller; what the log says comes from the VMCS. */
-static int report_strange(struct dune_vcpu *vcpu, u32 reason)
+/*
+ * The run page is for the caller; what the log says comes from the VMCS. Inlined,
+ * its stack canary would be every exit's.
+ */
+static noinline int report_strange(struct dune_vcpu *vcpu, u32 reason)
 {
 	struct dune_run *run = vcpu->run;
 	u32 basic = reason & 0xffff;
