@@ -10,7 +10,6 @@
 #include <asm/cpufeature.h>
 #include <asm/msr-index.h>
 #include <asm/nospec-branch.h>
-#include <asm/segment.h>
 #include "cpu_insn.h"
 
 DECLARE_STATIC_KEY_FALSE(dune_flush_l1d);
@@ -36,17 +35,13 @@ static __always_inline void mitigate_before_section(void)
 		dune_mitigation_flush_l1d();
 }
 
-/* Last before dune_vmenter(). */
-static __always_inline void mitigate_before_entry(void)
+/* Which of vmenter.S's ways in: nothing here may come between VERW and the entry. */
+static __always_inline bool mitigate_by_verw(void)
 {
-	if (static_branch_unlikely(&dune_clear_buffers)) {
-		static const u16 selector = __KERNEL_DS;
-
-		asm volatile("verw %0" : : "m"(selector) : "cc");
-	}
+	return static_branch_unlikely(&dune_clear_buffers);
 }
 
-/* First after it. The return predictor is vmenter.S's, before any RET. */
+/* First after the exit. The return predictor is vmenter.S's, before any RET. */
 static __always_inline void mitigate_after_exit(void)
 {
 	/* Without enhanced IBRS only a write keeps older branches apart. */

@@ -203,6 +203,16 @@ static __always_inline void tlb_end(struct dune_vcpu *vcpu)
 	smp_store_release(&vcpu->ept_user.cpu, -1);
 }
 
+/* Into the guest and out again, unless the CPU refuses. */
+static __always_inline bool refused(struct dune_vcpu *vcpu)
+{
+	u64 *gpr = vcpu->run->gpr, *host_rsp = &vcpu->host.rsp;
+
+	if (mitigate_by_verw())
+		return dune_vmenter_verw(gpr, host_rsp, vcpu->vmcs.launched);
+	return dune_vmenter(gpr, host_rsp, vcpu->vmcs.launched);
+}
+
 static int entry_refused(struct dune_vcpu *vcpu)
 {
 	struct dune_run *run = vcpu->run;
@@ -258,9 +268,7 @@ static int enter_once(struct dune_vcpu *vcpu)
 	mitigate_before_section();
 
 	do {
-		mitigate_before_entry();
-		if (unlikely(dune_vmenter(vcpu->run->gpr, &vcpu->host.rsp,
-					  vcpu->vmcs.launched))) {
+		if (unlikely(refused(vcpu))) {
 			action = entry_refused(vcpu);
 			break;
 		}

@@ -6,19 +6,14 @@
 #include <linux/linkage.h>
 #include <asm/asm.h>
 #include <asm/nospec-branch.h>
+#include <asm/segment.h>
 #include "uapi/dune_abi.h"
 #include "vmenter.h"
 
 #define GPR(n) (8 * (n))
 
-/*
- * bool dune_vmenter(u64 *gpr, u64 *host_rsp, bool launched)
- *
- * Loads the guest's registers from gpr, enters, and saves them there after the
- * exit. *host_rsp is what HOST_RSP holds; it is written only when the stack is
- * at another depth. Returns true if the CPU refused to enter.
- */
-SYM_FUNC_START(dune_vmenter)
+/* What the caller needs is on the stack, and all else is the guest's; CF: launched. */
+.macro LOAD_GUEST
 	push	%rbp
 	push	%r15
 	push	%r14
@@ -28,12 +23,12 @@ SYM_FUNC_START(dune_vmenter)
 	push	%rdi
 
 	cmp	%rsp, (%rsi)
-	je	.Lhost_rsp_right
+	je	.Lhost_rsp_right\@
 	mov	%rsp, (%rsi)
 	mov	$VMCS_HOST_RSP, %eax
 	vmwrite	%rsp, %rax
-.Lhost_rsp_right:
-	test	%dl, %dl	/* the moves below leave the flags alone */
+.Lhost_rsp_right\@:
+	bt	$0, %edx	/* what is below, and VERW, leave CF alone */
 
 	mov	GPR(DUNE_RAX)(%rdi), %rax
 	mov	GPR(DUNE_RCX)(%rdi), %rcx
@@ -50,8 +45,34 @@ SYM_FUNC_START(dune_vmenter)
 	mov	GPR(DUNE_R14)(%rdi), %r14
 	mov	GPR(DUNE_R15)(%rdi), %r15
 	mov	GPR(DUNE_RDI)(%rdi), %rdi
+.endm
 
-	jnz	.Lresume
+.macro POP_CALLER
+	pop	%rbx
+	pop	%r12
+	pop	%r13
+	pop	%r14
+	pop	%r15
+	pop	%rbp
+.endm
+
+.macro RETURN_REFUSED
+	pop	%rdi
+	mov	$1, %eax
+	POP_CALLER
+	RET
+.endm
+
+/*
+ * bool dune_vmenter(u64 *gpr, u64 *host_rsp, bool launched)
+ *
+ * Loads the guest's registers from gpr, enters, and saves them there after the
+ * exit. *host_rsp is what HOST_RSP holds; it is written only when the stack is
+ * at another depth. Returns true if the CPU refused to enter.
+ */
+SYM_FUNC_START(dune_vmenter)
+	LOAD_GUEST
+	jc	.Lresume
 	vmlaunch
 	jmp	.Lrefused
 .Lresume:
@@ -96,20 +117,33 @@ SYM_INNER_LABEL(dune_vmexit, SYM_L_GLOBAL)
 	xor	%r9d, %r9d
 	xor	%r10d, %r10d
 	xor	%r11d, %r11d
-.Lout:
-	pop	%rbx
-	pop	%r12
-	pop	%r13
-	pop	%r14
-	pop	%r15
-	pop	%rbp
+	POP_CALLER
 	RET
 
 .Lrefused:
-	pop	%rdi
-	mov	$1, %eax
-	jmp	.Lout
+	RETURN_REFUSED
 SYM_FUNC_END(dune_vmenter)
+
+/*
+ * The same for CPUs whose buffers must be cleared: by VERW, after the last thing
+ * that the kernel does with data of its own. An exit comes to dune_vmexit, too.
+ */
+SYM_FUNC_START(dune_vmenter_verw)
+	LOAD_GUEST
+	verw	verw_selector(%rip)
+	jc	.Lresume_verw
+	vmlaunch
+	jmp	.Lrefused_verw
+.Lresume_verw:
+	vmresume
+.Lrefused_verw:
+	RETURN_REFUSED
+SYM_FUNC_END(dune_vmenter_verw)
+
+	.pushsection .rodata
+	.balign	2
+SYM_DATA_LOCAL(verw_selector, .word __KERNEL_DS)
+	.popsection
 
 /*
  * Fills the branch history with branches that the guest did not choose, by the

@@ -11,6 +11,7 @@
 #include <linux/types.h>
 
 asmlinkage bool dune_vmenter(u64 *gpr, u64 *host_rsp, bool launched);
+asmlinkage bool dune_vmenter_verw(u64 *gpr, u64 *host_rsp, bool launched);
 extern char dune_vmexit[]; /* HOST_RIP */
 
 #endif /* __ASSEMBLY__ */
