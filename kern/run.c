@@ -143,8 +143,6 @@ static __always_inline void guest_load(struct dune_vcpu *vcpu)
 		cpu_write_inactive_gs_base(vcpu->kernel_gs_base);
 	if (likely(vcpu->lstar != vcpu->host.lstar))
 		cpu_write_msr(MSR_LSTAR, vcpu->lstar);
-	if (unlikely(cpu_read_cr2() != vcpu->cr2))
-		cpu_write_cr2(vcpu->cr2);
 	vcpu->host.dr7 = vcpu->dr7;
 	if (unlikely(dune_debug_in_use(vcpu->host.dr7)))
 		dune_debug_load(vcpu);
@@ -159,7 +157,6 @@ static __always_inline void guest_load(struct dune_vcpu *vcpu)
 
 static __always_inline void guest_put(struct dune_vcpu *vcpu)
 {
-	vcpu->cr2 = cpu_read_cr2();
 	if (unlikely(dune_debug_in_use(vcpu->host.dr7)))
 		dune_debug_put(vcpu);
 	if (likely(vcpu->lstar != vcpu->host.lstar)) {
@@ -268,11 +265,18 @@ static int enter_once(struct dune_vcpu *vcpu)
 	mitigate_before_section();
 
 	do {
+		/*
+		 * From here to the exit nothing faults; elsewhere a tracer may, whom the
+		 * kernel calls between any two functions.
+		 */
+		if (unlikely(cpu_read_cr2() != vcpu->cr2))
+			cpu_write_cr2(vcpu->cr2);
 		if (unlikely(refused(vcpu))) {
 			action = entry_refused(vcpu);
 			break;
 		}
 		mitigate_after_exit();
+		vcpu->cr2 = cpu_read_cr2();
 		vcpu->vmcs.launched = true;
 		action = dune_exit_handle(vcpu);
 	} while (action == ACTION_REENTER);

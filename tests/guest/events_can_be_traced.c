@@ -183,16 +183,35 @@ static void nothing_while_it_is_off(void)
 
 /* ---- perf ---------------------------------------------------------------- */
 
-/* What `perf stat -e dune:EVENT --filter FILTER` does, for this thread. */
-static int perf_open(const char *event, const char *filter)
+/* For this thread. */
+static int perf_open_attr(const char *event, struct perf_event_attr attr)
 {
 	char id[128];
-	struct perf_event_attr attr = { .type = PERF_TYPE_TRACEPOINT, .size = sizeof(attr) };
-	int fd;
 
 	snprintf(id, sizeof(id), TRACING "/events/dune/%s/id", event);
+	attr.type = PERF_TYPE_TRACEPOINT;
+	attr.size = sizeof(attr);
 	attr.config = file_number(id, NULL);
-	fd = CHECK_OK(syscall(SYS_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC));
+	return CHECK_OK(syscall(SYS_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC));
+}
+
+/* What `perf record -g -e dune:EVENT` does; the records are not read. */
+static int perf_record_chains(const char *event)
+{
+	int fd = perf_open_attr(event, (struct perf_event_attr){
+					       .sample_period = 1,
+					       .sample_type = PERF_SAMPLE_CALLCHAIN,
+				       });
+
+	CHECK(mmap(NULL, 2 * 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) != MAP_FAILED);
+	return fd;
+}
+
+/* What `perf stat -e dune:EVENT --filter FILTER` does. */
+static int perf_open(const char *event, const char *filter)
+{
+	int fd = perf_open_attr(event, (struct perf_event_attr){ 0 });
+
 	if (filter)
 		CHECK_OK(ioctl(fd, PERF_EVENT_IOC_SET_FILTER, filter));
 	return fd;
@@ -224,6 +243,48 @@ static void perf_counts_them(void)
 	CHECK_EQ(perf_read(hypercalls), 101);
 	CHECK_EQ(perf_read(faults), 1);
 	CHECK(perf_read(entries) >= 102); /* and one for each interrupt */
+}
+
+/* As a program would whose frame pointer is none: who follows it faults. */
+static long run_without_frames(int vcpu)
+{
+	long result;
+
+	do {
+		asm volatile("mov %%rbp, %%r12\n\t"
+			     "mov $0x1000, %%ebp\n\t"
+			     "syscall\n\t"
+			     "mov %%r12, %%rbp"
+			     : "=a"(result)
+			     : "a"(SYS_ioctl), "D"(vcpu), "S"(DUNE_RUN), "d"(0)
+			     : "rcx", "r11", "r12", "memory", "cc");
+	} while (result == DUNE_EXIT_INTR);
+	return result;
+}
+
+/* Who listens may fault, here at a call chain, and the guest's CR2 stays what it is. */
+static void listeners_faults_are_not_the_guests(void)
+{
+	/* mov cr2, rdi; cpuid; mov rbx, cr2; vmcall */
+	static const char code[] = "\x0f\x22\xd7\x31\xc0\x0f\xa2\x0f\x20\xd3\x0f\x01\xc1";
+	const uint64_t cr2 = 0x123456789;
+	struct dune_state state;
+	struct raw raw;
+	int fds[2];
+
+	TEST_REQUIRE(geteuid() == 0, "not root");
+	warm_up(&raw, raw_count);
+	memcpy(raw.memory + RAW_CODE, code, sizeof(code));
+	state = raw_state(&raw);
+	state.gpr[DUNE_RDI] = cr2;
+	raw_set_state(raw.vcpu, &state);
+	fds[0] = perf_record_chains("dune_enter");
+	fds[1] = perf_record_chains("dune_exit");
+	CHECK_EQ(run_without_frames(raw.vcpu), DUNE_EXIT_HYPERCALL);
+	CHECK(perf_read(fds[0]) && perf_read(fds[1]));
+	CHECK_EQ(raw.run->gpr[DUNE_RBX], cr2);
+	CHECK_OK(ioctl(raw.vcpu, DUNE_GET_STATE, &state));
+	CHECK_EQ(state.cr2, cr2);
 }
 
 /* ---- trace-cmd ----------------------------------------------------------- */
@@ -274,6 +335,7 @@ int main(void)
 		guest_test(filters_know_the_fields),
 		guest_test(nothing_while_it_is_off),
 		guest_test(perf_counts_them),
+		guest_test(listeners_faults_are_not_the_guests),
 		guest_test_limit(trace_cmd_reads_the_records, 60),
 	};
 
