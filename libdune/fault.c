@@ -82,13 +82,11 @@ static void line_end(struct line *line)
 
 /* Will this signal end the program? One raised by a fault does if it is blocked or
  * ignored, as in the kernel's own force_sig(). */
-static bool is_deadly(int signal)
+static bool is_deadly(int signal, uint64_t blocked)
 {
 	struct kernel_action action = { 0 };
-	uint64_t blocked = 0;
 
 	RAW(SYS_rt_sigaction, signal, NULL, &action, 8);
-	RAW(SYS_rt_sigprocmask, SIG_BLOCK, NULL, &blocked, 8);
 	return action.handler == (uint64_t)SIG_DFL || action.handler == (uint64_t)SIG_IGN ||
 	       (blocked & 1ull << (signal - 1));
 }
@@ -112,8 +110,6 @@ static void raise_fault(int signal, int code, uint64_t address)
 	info.si_signo = signal;
 	info.si_code = code;
 	info.si_addr = (void *)address;
-	if (is_deadly(signal))
-		make_deadly(signal);
 	pid = RAW(SYS_getpid);
 	tid = RAW(SYS_gettid);
 	RAW(SYS_rt_tgsigqueueinfo, pid, tid, signal, &info);
@@ -188,30 +184,6 @@ static bool can_access(uint64_t address, bool write)
 	return result != -EFAULT;
 }
 
-static void report_page_fault(struct dune_frame *frame, uint64_t address)
-{
-	bool write = frame->error & PF_WRITE;
-	bool host = frame->fs_base & PF_HOST; /* by trap.c */
-	bool mapped = is_mapped(address);
-
-	if (host && !(frame->error & PF_FETCH)) {
-		if (can_access(address, write))
-			return;
-		if (is_deadly(SIGSEGV))
-			explain(frame, address,
-				mapped ? ": the mapping does not allow it"
-				       : ": nothing is mapped there");
-		dune_fault_touch(address, write);
-		return;
-	}
-	if (is_deadly(SIGSEGV))
-		explain(frame, address,
-			!mapped ? ": nothing is mapped there"
-			: host	? ": not executable"
-				: ": the guest's page table does not allow it");
-	raise_fault(SIGSEGV, mapped ? SEGV_ACCERR : SEGV_MAPERR, address);
-}
-
 /* What the x87 or SSE status says that is not masked; the guest's registers are here. */
 static int float_code(unsigned vector)
 {
@@ -236,36 +208,95 @@ static int float_code(unsigned vector)
 	return error & 0x20 ? FPE_FLTRES : FPE_FLTINV;
 }
 
-static void report(struct dune_frame *frame, uint64_t address)
+/* The mask is opened only when the signal waits behind it: so it is the first that is
+ * caught. Where another one has been caught already, it stays closed. */
+static void report_signal(struct cpu *cpu, struct dune_frame *frame, int signal, int code,
+			  const char *why)
 {
-	int signal = exceptions[frame->vector].signal ?: SIGSEGV;
-	int code;
+	uint64_t address = frame->vector == 14 ? cpu->fault_cr2 : frame->rip;
 
-	if (frame->vector == 14) {
-		report_page_fault(frame, address);
-		return;
+	if (is_deadly(signal, cpu->start_mask)) {
+		explain(frame, address, why);
+		make_deadly(signal);
 	}
-	if (is_deadly(signal))
-		explain(frame, 0, "");
-	if (frame->vector == 8)
-		end(SIGSEGV);
-	code = exceptions[frame->vector].code ?: SI_KERNEL;
-	if (code == FPE_FLTINV)
-		code = float_code(frame->vector);
-	raise_fault(signal, code, code == SI_KERNEL ? 0 : frame->rip);
+	raise_fault(signal, code, code == SI_KERNEL ? 0 : address);
+	if (cpu->signal_state == SIGNAL_NONE)
+		RAW(SYS_rt_sigprocmask, SIG_SETMASK, &cpu->start_mask, NULL, 8);
 }
 
-/* A handler for the signal runs when the trap path goes back: with the frame of the
- * fault, and not in the middle of the trap path. */
+/* PF_HOST is left in fs_base by trap.c. */
+static bool is_of_host(const struct dune_frame *frame)
+{
+	return frame->vector == 14 && frame->fs_base & PF_HOST;
+}
+
+static void report_page_fault(struct cpu *cpu, struct dune_frame *frame)
+{
+	uint64_t address = cpu->fault_cr2;
+	bool host = is_of_host(frame), mapped = is_mapped(address);
+
+	if (host && !(frame->error & PF_FETCH)) {
+		if (is_deadly(SIGSEGV, cpu->start_mask))
+			explain(frame, address,
+				mapped ? ": the mapping does not allow it"
+				       : ": nothing is mapped there");
+		dune_fault_touch(address, frame->error & PF_WRITE, &cpu->start_mask);
+		return;
+	}
+	report_signal(cpu, frame, SIGSEGV, mapped ? SEGV_ACCERR : SEGV_MAPERR,
+		      !mapped ? ": nothing is mapped there"
+		      : host  ? ": not executable"
+			      : ": the guest's page table does not allow it");
+}
+
+static void report(struct cpu *cpu, struct dune_frame *frame)
+{
+	int code = exceptions[frame->vector].code ?: SI_KERNEL;
+
+	if (frame->vector == 14) {
+		report_page_fault(cpu, frame);
+		return;
+	}
+	if (frame->vector == 8) {
+		explain(frame, 0, "");
+		end(SIGSEGV);
+	}
+	if (code == FPE_FLTINV)
+		code = float_code(frame->vector);
+	report_signal(cpu, frame, exceptions[frame->vector].signal ?: SIGSEGV, code, "");
+}
+
+/* Tried again, does it fault again? The three others are behind their instruction. */
+static bool comes_again(const struct dune_frame *frame)
+{
+	return frame->vector != 1 && frame->vector != 3 && frame->vector != 4 && frame->vector != 8;
+}
+
+/*
+ * A handler for the signal runs when the trap path goes back: with the frame of the
+ * fault, and not in the middle of the trap path. A signal that was caught on the way
+ * here goes first: there is only one note, and with it all signals are blocked, which
+ * would make ours deadly.
+ */
 long dune_fault_report(long frame_at, long address, long unused)
 {
 	struct dune_frame *frame = (struct dune_frame *)frame_at;
 	struct cpu *cpu = dune_cpu_from_stack(frame);
+	uint64_t all = ALL_SIGNALS;
 
 	(void)unused;
+	if (is_of_host(frame) && !(frame->error & PF_FETCH) &&
+	    can_access(address, frame->error & PF_WRITE))
+		return 0;
+	RAW(SYS_rt_sigprocmask, SIG_SETMASK, &all, &cpu->start_mask, 8);
+	if (cpu->signal_state != SIGNAL_NONE) {
+		if (comes_again(frame))
+			return 0;
+		cpu->start_mask = cpu->signal.mask;
+	}
 	cpu->fault_cr2 = address;
 	cpu->in_fault = true;
-	report(frame, address);
+	report(cpu, frame);
 	cpu->in_fault = false;
 	return 0;
 }

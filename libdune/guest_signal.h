@@ -77,7 +77,7 @@ void dune_signal_state_of_frame(struct dune_state *state, const struct dune_fram
 /* host_loop.S and fault.c: where a signal must not just return to. */
 extern char dune_host_again[], dune_host_run_syscall[];
 extern char dune_host_forward[], dune_host_forward_syscall[];
-extern char dune_fault_read[], dune_fault_write[], dune_fault_touched[];
+extern char dune_fault_unblocked[], dune_fault_write[], dune_fault_touched[];
 void dune_signal_restorer(void);
 
 #define ALL_SIGNALS (~0ull)

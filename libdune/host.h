@@ -46,8 +46,9 @@ _Noreturn void dune_thread_exit_switch(struct cpu *cpu, long code);
 _Noreturn void dune_fault_exit(struct cpu *cpu, long reason);
 /* An access that the process could not make: #PF for the guest, or its end. */
 void dune_fault_memory(struct cpu *cpu);
-/* Reads or writes the byte at address, changing nothing. */
-void dune_fault_touch(uint64_t address, bool write);
+/* Opens the mask, and reads or writes the byte at address, changing nothing, unless a
+ * signal comes first. */
+void dune_fault_touch(uint64_t address, bool write, const uint64_t *mask);
 
 #endif
 #endif

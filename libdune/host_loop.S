@@ -5,6 +5,7 @@
  * for long must send the thread back to look again (signal.c, catch_signal).
  */
 #include <asm/unistd.h>
+#include <asm-generic/signal-defs.h>
 #include "asm.h"
 #include "cpu.h"
 #include "dune_abi.h"
@@ -77,15 +78,24 @@ hidden_label dune_signal_restorer
 	syscall
 	ud2
 
-/* dune_fault_touch(address, write). signal.c goes on behind it after a SIGSEGV. */
+/* dune_fault_touch(address, write, mask). signal.c goes on behind it after a SIGSEGV,
+ * and after a signal that came before it: all are blocked again then. */
 hidden_label dune_fault_touch
-	test	%esi, %esi
+	mov	%rdi, %r8
+	mov	%esi, %r9d
+	mov	$SIG_SETMASK, %edi
+	mov	%rdx, %rsi
+	xor	%edx, %edx
+	mov	$8, %r10d
+	mov	$__NR_rt_sigprocmask, %eax
+	syscall
+hidden_label dune_fault_unblocked
+	test	%r9d, %r9d
 	jnz	dune_fault_write
-hidden_label dune_fault_read
-	movb	(%rdi), %al
+	movb	(%r8), %al
 	ret
 hidden_label dune_fault_write
-	lock orb $0, (%rdi)
+	lock orb $0, (%r8)
 hidden_label dune_fault_touched
 	ret
 

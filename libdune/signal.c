@@ -64,7 +64,7 @@ static void redirect(greg_t *rip)
 		*rip = (greg_t)dune_host_again;
 	else if (is_between(*rip, dune_host_forward, dune_host_forward_syscall))
 		*rip = (greg_t)dune_host_forward;
-	else if (*rip == (greg_t)dune_fault_read || *rip == (greg_t)dune_fault_write)
+	else if (is_between(*rip, dune_fault_unblocked, dune_fault_write))
 		*rip = (greg_t)dune_fault_touched;
 }
 

@@ -7,6 +7,7 @@
 #include "guest.h"
 #include "faults.h"
 
+#include <setjmp.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <sys/mman.h>
@@ -102,6 +103,75 @@ static void faults_of_ring_3(void)
 	end();
 }
 
+/* ---- Faults that have a handler ---- */
+
+static volatile unsigned long faulted;
+static char *volatile page;
+static sigjmp_buf back;
+
+static void on_bad_page(int signal)
+{
+	(void)signal;
+	faulted++;
+	CHECK_OK(mprotect(page, PAGE_BYTES, PROT_READ | PROT_WRITE));
+}
+
+static void accesses_that_are_mended(void)
+{
+	unsigned long turns;
+
+	page = map_pages(1, PROT_READ | PROT_WRITE);
+	begin();
+	CHECK(signal(SIGSEGV, on_bad_page) != SIG_ERR);
+	for (turns = 0; goes_on(); turns++) {
+		CHECK_OK(mprotect(page, PAGE_BYTES, turns & 1 ? PROT_NONE : PROT_READ));
+		*page = 1;
+	}
+	end();
+	CHECK_EQ(faulted, turns);
+}
+
+static void on_bad_code(int signal)
+{
+	faulted++;
+	siglongjmp(back, signal);
+}
+
+static void jumps_from_faults(void)
+{
+	static const char *const codes[] = { fault_read, fault_divide, fault_protection };
+	static volatile unsigned long turns;
+
+	begin();
+	CHECK(signal(SIGSEGV, on_bad_code) != SIG_ERR);
+	CHECK(signal(SIGFPE, on_bad_code) != SIG_ERR);
+	for (turns = 0; goes_on(); turns++)
+		if (!sigsetjmp(back, 1)) {
+			((void (*)(void *))codes[turns % 3])(NULL);
+			FAIL("no fault");
+		}
+	end();
+	CHECK_EQ(faulted, turns);
+}
+
+static void on_breakpoint(int signal)
+{
+	(void)signal;
+	faulted++;
+}
+
+static void breakpoints(void)
+{
+	unsigned long turns;
+
+	begin();
+	CHECK(signal(SIGTRAP, on_breakpoint) != SIG_ERR);
+	for (turns = 0; goes_on(); turns++)
+		((void (*)(void))fault_breakpoint)();
+	end();
+	CHECK_EQ(faulted, turns);
+}
+
 /* ---- Masks ---- */
 
 static void on_queued(int signal)
@@ -174,6 +244,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		guest_test(copies_that_fail),
 		guest_test(faults_of_ring_3),
+		guest_test(accesses_that_are_mended),
+		guest_test(jumps_from_faults),
+		guest_test(breakpoints),
 		guest_test(two_timers),
 		guest_test(forks_in_a_loop),
 	};
