@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
@@ -268,6 +269,12 @@ long emulate_mknod(struct sandbox_call *call)
 long emulate_mknodat(struct sandbox_call *call)
 {
 	return make_node(call, call->arg[2]);
+}
+
+/* Huge pages are not offered: see judge_file() in memory.c. */
+long emulate_memfd_create(struct sandbox_call *call)
+{
+	return call->arg[1] & MFD_HUGETLB ? -ENOSYS : sandbox_call_forward(call);
 }
 
 /* ---- Descriptors ------------------------------------------------------- */

@@ -42,6 +42,7 @@ long emulate_readlink(struct sandbox_call *call);
 long emulate_readlinkat(struct sandbox_call *call);
 long emulate_mknod(struct sandbox_call *call);
 long emulate_mknodat(struct sandbox_call *call);
+long emulate_memfd_create(struct sandbox_call *call);
 long emulate_close_range(struct sandbox_call *call);
 long emulate_fcntl(struct sandbox_call *call);
 long emulate_ioctl(struct sandbox_call *call);

@@ -15,9 +15,11 @@
 
 #include <dune.h>
 #include <errno.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -89,12 +91,28 @@ int sandbox_memory_place(struct sandbox_memory *memory, uint64_t bytes, uint64_t
 				   align, start);
 }
 
+/*
+ * Files of huge pages are not for ring 3: the kernel makes the length of their mappings whole huge
+ * pages, so that more would be replaced, or left as a hole, than was checked.
+ */
+static long judge_file(int fd)
+{
+	struct statfs filesystem;
+	long result = host(SYS_fstatfs, fd, (long)&filesystem, 0, 0, 0, 0);
+
+	if (result)
+		return result;
+	return filesystem.f_type == HUGETLBFS_MAGIC ? -ENOMEM : 0;
+}
+
 /* sandbox_memory_map() for a range that was checked and has whole pages. */
 static long map_checked(struct sandbox_memory *memory, uint64_t start, uint64_t bytes, int prot,
 			int flags, int fd, uint64_t offset)
 {
-	long result = sandbox_ranges_prepare(&memory->used);
+	long result = flags & MAP_ANONYMOUS ? 0 : judge_file(fd);
 
+	if (!result)
+		result = sandbox_ranges_prepare(&memory->used);
 	if (result)
 		return result;
 	result = host_mmap(start, bytes, prot, flags | MAP_FIXED, fd, offset);

@@ -239,7 +239,7 @@ static const struct sandbox_row table[] = {
 	ALLOW(timerfd_settime, FD, INT, IN_STRUCT(ITIMERSPEC, SHOW_KIND),
 	      OPT_OUT(ITIMERSPEC, SHOW_KIND)),
 	ALLOW(timerfd_gettime, FD, OUT_STRUCT(ITIMERSPEC, SHOW_KIND)),
-	ALLOW(memfd_create, PATH, FLAGS(memfd)),
+	EMULATE(memfd_create, memfd_create, PATH, FLAGS(memfd)),
 
 	/* Memory */
 	ADDRESS_OF(mmap, mmap, ADDRESS, SIZE, FLAGS(prot), FLAGS(map), INT, HEX),

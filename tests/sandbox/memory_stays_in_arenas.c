@@ -8,6 +8,7 @@
 #include "sandboxed.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/mman.h>
 #include <stdbool.h>
 #include <sys/mman.h>
@@ -19,6 +20,9 @@
 #define RW		 (PROT_READ | PROT_WRITE)
 #define PRIVATE		 (MAP_PRIVATE | MAP_ANONYMOUS)
 #define IS_ERROR(result) ((unsigned long)(result) > -4096ul)
+
+/* Where programs inherit files of huge pages. */
+enum { FIRST_HUGE_FILE = 50, NR_HUGE_FILES = 2 };
 
 static struct mapping mappings[MAX_REGIONS];
 static size_t nr_mappings;
@@ -253,6 +257,26 @@ static void a_move_that_fails_leaves_no_hole(void)
 	check_no_hole();
 }
 
+/* A file of huge pages, inherited: the kernel unmaps whole huge pages before it maps, or does not. */
+static void a_file_of_huge_pages_leaves_no_hole(void)
+{
+	find_arena();
+	CHECK_EQ(RAW(SYS_memfd_create, "huge", MFD_HUGETLB), -ENOSYS);
+	for (int i = 0; i < NR_HUGE_FILES; i++) {
+		uint64_t at = arena.start + (1ul << 30);
+
+		if (fcntl(FIRST_HUGE_FILE + i, F_GETFD) < 0)
+			continue; /* the kernel has no pages of this size */
+		CHECK_EQ(RAW(SYS_mmap, at, PAGE, RW, MAP_SHARED | MAP_FIXED, FIRST_HUGE_FILE + i,
+			     0),
+			 -ENOMEM);
+		CHECK_EQ(RAW(SYS_mmap, at, PAGE, RW, MAP_SHARED | MAP_FIXED | MAP_NORESERVE,
+			     FIRST_HUGE_FILE + i, 0),
+			 -ENOMEM);
+		check_no_hole();
+	}
+}
+
 /* Anything, in any order, in 64 pages. */
 static void no_sequence_of_calls_leaves_a_hole(void)
 {
@@ -296,6 +320,21 @@ static void no_sequence_of_calls_leaves_a_hole(void)
 	check_runtime();
 }
 
+/* Outside: for the programs that are run. */
+static void open_huge_files(void)
+{
+	const unsigned sizes[NR_HUGE_FILES] = { MAP_HUGE_2MB, MAP_HUGE_1GB };
+
+	for (int i = 0; i < NR_HUGE_FILES; i++) {
+		int fd = memfd_create("huge", MFD_HUGETLB | sizes[i]);
+
+		if (fd < 0)
+			continue;
+		dup2(fd, FIRST_HUGE_FILE + i);
+		close(fd);
+	}
+}
+
 static const struct inside_case cases[] = {
 	inside_case(brk_grows_and_shrinks),
 	inside_case(mmap_lies_in_the_arena),
@@ -303,6 +342,7 @@ static const struct inside_case cases[] = {
 	inside_case(calls_on_the_runtime),
 	inside_case(what_was_unmapped_is_gone),
 	inside_case(a_move_that_fails_leaves_no_hole),
+	inside_case(a_file_of_huge_pages_leaves_no_hole),
 	inside_case(no_sequence_of_calls_leaves_a_hole),
 	{ 0 },
 };
@@ -316,9 +356,11 @@ int main(int argc, char **argv)
 		inside_test(calls_on_the_runtime),
 		inside_test(what_was_unmapped_is_gone),
 		inside_test(a_move_that_fails_leaves_no_hole),
+		inside_test(a_file_of_huge_pages_leaves_no_hole),
 		inside_test(no_sequence_of_calls_leaves_a_hole),
 	};
 
 	inside_main(argc, argv, cases);
+	open_huge_files();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,6 +8,7 @@
 #include "sandbox.h"
 
 #include <errno.h>
+#include <linux/mman.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -165,6 +166,28 @@ static void failed_mmap_leaves_no_hole(void **state)
 	close(ends[1]);
 }
 
+/* The kernel makes the length of such a mapping whole huge pages, and unmaps as much. */
+static void files_of_huge_pages_leave_no_hole(void **state)
+{
+	uint64_t page = fake_page(box), at = box->memory.arena[0].start + (1ull << 30);
+	int fd = memfd_create("huge", MFD_HUGETLB | MAP_HUGE_2MB); /* as if it was inherited */
+
+	(void)state;
+	strcpy((char *)page, "huge");
+	assert_int_equal(RING3(box, SYS_memfd_create, page, MFD_HUGETLB), -ENOSYS);
+	assert_int_equal(RING3(box, SYS_memfd_create, page, MFD_HUGETLB | MAP_HUGE_1GB), -ENOSYS);
+	if (fd < 0)
+		skip();
+	assert_int_equal(RING3(box, SYS_mmap, at, PAGE, RW, MAP_SHARED | MAP_FIXED, fd, 0),
+			 -ENOMEM);
+	assert_int_equal(RING3(box, SYS_mmap, at, PAGE, RW,
+			       MAP_SHARED | MAP_FIXED | MAP_NORESERVE, fd, 0),
+			 -ENOMEM);
+	assert_int_equal(RING3(box, SYS_mmap, 0, PAGE, RW, MAP_PRIVATE, fd, 0), -ENOMEM);
+	check_no_hole();
+	close(fd);
+}
+
 static void mremap_grows_moves_and_shrinks(void **state)
 {
 	uint64_t place = box->memory.arena[0].start + (2ull << 30), moved;
@@ -261,6 +284,7 @@ int main(void)
 		cmocka_unit_test(no_call_touches_memory_outside),
 		cmocka_unit_test(unmapped_memory_stays_reserved),
 		cmocka_unit_test(failed_mmap_leaves_no_hole),
+		cmocka_unit_test(files_of_huge_pages_leave_no_hole),
 		cmocka_unit_test(mremap_grows_moves_and_shrinks),
 		cmocka_unit_test(brk_grows_and_shrinks),
 		cmocka_unit_test(random_calls_stay_inside),
