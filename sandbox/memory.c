@@ -301,23 +301,68 @@ long emulate_mincore(struct sandbox_call *call)
 	return result ? result : host(SYS_mincore, call->arg[0], bytes, call->arg[2], 0, 0, 0);
 }
 
+/*
+ * Closes all holes in a range and notes them. They may be anywhere, and so is what is mapped. Until
+ * this is done nothing may be allocated: it could get there.
+ */
+static void close_holes(struct sandbox_ranges *holes, uint64_t start, uint64_t bytes)
+{
+	uint64_t half = bytes / 2 & -SANDBOX_PAGE_BYTES;
+
+	if (!host(SYS_msync, start, bytes, MS_ASYNC, 0, 0, 0))
+		return; /* does nothing, but finds no hole either */
+	if (close_hole(start, bytes, !half)) {
+		if (holes->count + 1 >= holes->room)
+			abort(); /* the kernel moves from the start on: never that many */
+		sandbox_ranges_add(holes, start, start + bytes);
+		return;
+	}
+	close_holes(holes, start, half);
+	close_holes(holes, start + half, bytes - half);
+}
+
+/*
+ * After a move that failed. The kernel has unmapped what is at the target, and cut off what is not
+ * to be moved; and since 6.17 it moves several mappings one after the other, and stops at the first
+ * that it cannot move. What is gone from its place is at the target, then.
+ */
+static void undo_move(struct sandbox_memory *memory, struct sandbox_ranges *holes, uint64_t start,
+		      uint64_t old, uint64_t new, uint64_t to)
+{
+	uint64_t end = start + (old < new ? old : new);
+
+	close_holes(holes, start, old);
+	close_holes(holes, to, new);
+	for (size_t i = 0; i < holes->count; i++) {
+		const struct sandbox_range *hole = &holes->item[i];
+		uint64_t low = hole->start > start ? hole->start : start;
+		uint64_t high = hole->end < end ? hole->end : end;
+
+		if (low < high &&
+		    sandbox_ranges_add(&memory->used, to + (low - start), to + (high - start)))
+			reserve(to + (low - start), high - low); /* as in move() */
+	}
+	for (size_t i = 0; i < holes->count; i++)
+		sandbox_ranges_remove(&memory->used, holes->item[i].start, holes->item[i].end);
+}
+
 /* Moves (and grows or shrinks) a mapping to a place that may be replaced. */
 static long move(struct sandbox_memory *memory, uint64_t start, uint64_t old, uint64_t new,
 		 uint64_t to)
 {
+	struct sandbox_ranges holes = { 0 };
 	long result = sandbox_ranges_prepare(&memory->used);
 
+	if (!result)
+		result = sandbox_ranges_prepare(&holes);
 	if (result)
 		return result;
 	result = host(SYS_mremap, start, old, new, MREMAP_MAYMOVE | MREMAP_FIXED, to, 0);
-	if (result < 0) {
-		if (close_hole(to, new, false))
-			sandbox_ranges_remove(&memory->used, to, to + new);
-		/* The kernel cuts off what is not to be moved before it looks at the rest. */
-		if (new < old && close_hole(start + new, old - new, false))
-			sandbox_ranges_remove(&memory->used, start + new, start + old);
+	if (result < 0)
+		undo_move(memory, &holes, start, old, new, to);
+	sandbox_ranges_destroy(&holes);
+	if (result < 0)
 		return result;
-	}
 	close_hole(start, old, true);
 	sandbox_ranges_remove(&memory->used, start, start + old);
 	if (sandbox_ranges_add(&memory->used, to, to + new)) {

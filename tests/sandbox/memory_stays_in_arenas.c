@@ -257,6 +257,27 @@ static void a_move_that_fails_leaves_no_hole(void)
 	check_no_hole();
 }
 
+/* Since 6.17 it also moves several mappings, until it comes to one that it does not. */
+static void a_move_that_fails_half_way_leaves_no_hole(void)
+{
+	int zero = open("/dev/zero", O_RDWR);
+	long bytes = (16l << 20) + PAGE, from, to, now;
+
+	find_arena();
+	from = arena.start + (1l << 30);
+	to = from + (64l << 20);
+	CHECK_EQ(RAW(SYS_mmap, from, bytes - PAGE, RW, PRIVATE | MAP_FIXED, -1, 0), from);
+	CHECK_EQ(RAW(SYS_mmap, from + bytes - PAGE, PAGE, RW, MAP_PRIVATE | MAP_FIXED, zero, 0),
+		 from + bytes - PAGE);
+	*(int *)from = 0x5eed;
+	CHECK(IS_ERROR(RAW(SYS_mremap, from, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, to)));
+	check_no_hole();
+	/* The kernel and the sandbox agree on where it is now. */
+	now = RAW(SYS_mprotect, to, PAGE, RW) ? from : to;
+	CHECK_EQ(RAW(SYS_mprotect, now, bytes - PAGE, RW), 0);
+	CHECK_EQ(*(int *)now, 0x5eed);
+}
+
 /* A file of huge pages, inherited: the kernel unmaps whole huge pages before it maps, or does not. */
 static void a_file_of_huge_pages_leaves_no_hole(void)
 {
@@ -342,6 +363,7 @@ static const struct inside_case cases[] = {
 	inside_case(calls_on_the_runtime),
 	inside_case(what_was_unmapped_is_gone),
 	inside_case(a_move_that_fails_leaves_no_hole),
+	inside_case(a_move_that_fails_half_way_leaves_no_hole),
 	inside_case(a_file_of_huge_pages_leaves_no_hole),
 	inside_case(no_sequence_of_calls_leaves_a_hole),
 	{ 0 },
@@ -356,6 +378,7 @@ int main(int argc, char **argv)
 		inside_test(calls_on_the_runtime),
 		inside_test(what_was_unmapped_is_gone),
 		inside_test(a_move_that_fails_leaves_no_hole),
+		inside_test(a_move_that_fails_half_way_leaves_no_hole),
 		inside_test(a_file_of_huge_pages_leaves_no_hole),
 		inside_test(no_sequence_of_calls_leaves_a_hole),
 	};
