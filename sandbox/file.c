@@ -6,6 +6,7 @@
 #include "file.h"
 #include "sandbox.h"
 
+#include <ctype.h>
 #include <dirent.h>
 #include <dune.h>
 #include <errno.h>
@@ -100,33 +101,69 @@ static const char *const proc_files[] = {
 	"version",	"vmstat",    "gid_map", "uid_map",
 };
 
-static bool proc_file_allowed(int fd)
+/* The last part of the name by which the kernel knows what is open as fd; NULL if it does not. */
+static const char *kernel_name(int fd, char path[PATH_MAX])
 {
-	char link[64], path[PATH_MAX];
-	const char *name;
+	char link[64], *slash;
 	ssize_t length;
 
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	length = readlink(link, path, sizeof(path) - 1);
+	length = readlink(link, path, PATH_MAX - 1);
 	if (length <= 0)
-		return false;
+		return NULL;
 	path[length] = '\0';
+	slash = strrchr(path, '/');
+	return slash ? slash + 1 : NULL;
+}
+
+static bool proc_file_allowed(int fd)
+{
+	char path[PATH_MAX];
+	const char *name = kernel_name(fd, path);
+
+	if (!name)
+		return false;
 	if (!strncmp(path, "/proc/sys/", strlen("/proc/sys/")))
 		return true;
-	name = strrchr(path, '/');
-	for (size_t i = 0; name && i < ARRAY_SIZE(proc_files); i++)
-		if (!strcmp(name + 1, proc_files[i]))
+	for (size_t i = 0; i < ARRAY_SIZE(proc_files); i++)
+		if (!strcmp(name, proc_files[i]))
 			return true;
 	return false;
 }
 
-/* File systems that are interfaces to the kernel: nothing there is for ring 3 to change. */
+/*
+ * Not what reaches a PCI device: its memory and ports (resource0, resource0_wc), its ROM, its
+ * configuration, and the ports of its bus (legacy_io). To read those can be to write.
+ */
+static bool sysfs_file_allowed(int fd)
+{
+	char path[PATH_MAX];
+	const char *name = kernel_name(fd, path);
+
+	return name && strcmp(name, "rom") && strcmp(name, "config") &&
+	       strncmp(name, "legacy_", strlen("legacy_")) &&
+	       (strncmp(name, "resource", strlen("resource")) ||
+		!isdigit((unsigned char)name[strlen("resource")]));
+}
+
+/*
+ * File systems that are interfaces to the kernel: nothing there is for ring 3 to change. Those below
+ * without a name have none in <linux/magic.h>.
+ */
 static bool is_kernel_interface(long type)
 {
-	static const long types[] = { PROC_SUPER_MAGIC, SYSFS_MAGIC,	    DEBUGFS_MAGIC,
-				      TRACEFS_MAGIC,	CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC,
-				      SECURITYFS_MAGIC, SELINUX_MAGIC,	    EFIVARFS_MAGIC,
-				      BPF_FS_MAGIC,	0x62656570 /* configfs */ };
+	static const long types[] = {
+		PROC_SUPER_MAGIC,     SYSFS_MAGIC,	  DEBUGFS_MAGIC,
+		TRACEFS_MAGIC,	      CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC,
+		RDTGROUP_SUPER_MAGIC, SECURITYFS_MAGIC,	  SELINUX_MAGIC,
+		SMACK_MAGIC,	      AAFS_MAGIC,	  EFIVARFS_MAGIC,
+		PSTOREFS_MAGIC,	      BPF_FS_MAGIC,	  BINFMTFS_MAGIC,
+		BINDERFS_SUPER_MAGIC, XENFS_SUPER_MAGIC,  USBDEVICE_SUPER_MAGIC,
+		0x62656570, /* configfs */
+		0x65735543, /* fusectl */
+		0x6e667364, /* nfsd */
+		0x67596969, /* rpc_pipefs */
+	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(types); i++)
 		if (type == types[i])
@@ -157,8 +194,9 @@ int sandbox_file_judge(int fd, int flags)
 		return -EACCES;
 	if (filesystem.f_type == PROC_SUPER_MAGIC)
 		return proc_file_allowed(fd) ? 0 : -EACCES;
-	return filesystem.f_type == SYSFS_MAGIC || filesystem.f_type == CGROUP2_SUPER_MAGIC ||
-			       filesystem.f_type == CGROUP_SUPER_MAGIC
+	if (filesystem.f_type == SYSFS_MAGIC)
+		return sysfs_file_allowed(fd) ? 0 : -EACCES;
+	return filesystem.f_type == CGROUP2_SUPER_MAGIC || filesystem.f_type == CGROUP_SUPER_MAGIC
 		       ? 0
 		       : -EACCES;
 }

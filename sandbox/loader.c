@@ -42,7 +42,7 @@ static int fail(int status, const char *format, ...)
 
 static int open_executable(const char *path)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* it may be a pipe */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY); /* it may be a pipe */
 	struct stat status;
 
 	if (fd < 0)

@@ -93,7 +93,8 @@ int sandbox_memory_place(struct sandbox_memory *memory, uint64_t bytes, uint64_t
 
 /*
  * Files of huge pages are not for ring 3: the kernel makes the length of their mappings whole huge
- * pages, so that more would be replaced, or left as a hole, than was checked.
+ * pages, so that more would be replaced, or left as a hole, than was checked. Nor are those of sysfs
+ * (file.c), inherited ones: what can be mapped there is memory of devices.
  */
 static long judge_file(int fd)
 {
@@ -102,6 +103,8 @@ static long judge_file(int fd)
 
 	if (result)
 		return result;
+	if (filesystem.f_type == SYSFS_MAGIC)
+		return -ENODEV;
 	return filesystem.f_type == HUGETLBFS_MAGIC ? -ENOMEM : 0;
 }
 

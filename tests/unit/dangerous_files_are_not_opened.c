@@ -7,6 +7,7 @@
 #include "file.h"
 #include "sandbox.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
@@ -14,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -107,6 +109,76 @@ static void rest_of_procfs_is_read_only_by_a_list(void **state)
 	close(fd);
 }
 
+/* Whatever PCI devices this computer has. Other files of sysfs are read, but not mapped. */
+static void pci_devices_are_out_of_reach(void **state)
+{
+	static const char *const files[] = { "resource0", "resource0_wc", "resource1",
+					     "resource5", "rom",	  "config" };
+	DIR *devices = opendir("/sys/bus/pci/devices");
+	struct dirent *entry;
+	char path[512];
+	long fd;
+
+	(void)state;
+	while (devices && (entry = readdir(devices))) {
+		for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+			snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/%s", entry->d_name,
+				 files[i]);
+			if (access(path, F_OK))
+				continue;
+			check_refused(path, O_RDONLY);
+			check_refused(path, O_RDWR);
+		}
+	}
+	if (devices)
+		closedir(devices);
+	fd = open_as_ring3("/sys/kernel/mm/transparent_hugepage/enabled", O_RDONLY);
+	assert_true(fd >= 0 || fd == -ENOENT);
+	if (fd >= 0) {
+		assert_int_equal(RING3(box, SYS_mmap, 0, 4096, PROT_READ, MAP_SHARED, fd, 0),
+				 -ENODEV);
+		close(fd);
+	}
+	/* An inherited one. */
+	fd = open("/sys/bus/pci/devices/0000:00:00.0/resource", O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		fd = open("/sys/power/state", O_RDONLY | O_CLOEXEC);
+	if (fd >= 0)
+		assert_int_equal(RING3(box, SYS_mmap, 0, 4096, PROT_READ, MAP_SHARED, fd, 0),
+				 -ENODEV);
+	close(fd);
+}
+
+/* Ring 3 could have other file systems of the kernel mounted for it. As root. */
+static void interfaces_to_the_kernel_are_not_written(void **state)
+{
+	static const struct {
+		const char *type, *file;
+	} interfaces[] = {
+		{ "binfmt_misc", "register" },	 { "fusectl", "1/abort" },
+		{ "securityfs", "lsm" },	 { "debugfs", "sleep_time" },
+		{ "tracefs", "current_tracer" }, { "resctrl", "schemata" },
+		{ "nfsd", "threads" },		 { "cgroup2", "cgroup.procs" },
+	};
+	char directory[] = "/tmp/dune-test-XXXXXX", path[128];
+	unsigned mounted = 0;
+
+	(void)state;
+	assert_non_null(mkdtemp(directory));
+	for (size_t i = 0; i < sizeof(interfaces) / sizeof(interfaces[0]); i++) {
+		if (mount("none", directory, interfaces[i].type, 0, NULL))
+			continue;
+		mounted++;
+		snprintf(path, sizeof(path), "%s/%s", directory, interfaces[i].file);
+		check_refused(path, O_WRONLY);
+		check_refused(path, O_RDWR);
+		umount(directory);
+	}
+	rmdir(directory);
+	if (!mounted)
+		skip();
+}
+
 static void devices_are_opened_by_a_list(void **state)
 {
 	static const char *const good[] = { "/dev/null", "/dev/zero", "/dev/full", "/dev/random",
@@ -190,6 +262,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(memory_is_refused_in_every_spelling),
 		cmocka_unit_test(rest_of_procfs_is_read_only_by_a_list),
+		cmocka_unit_test(pci_devices_are_out_of_reach),
+		cmocka_unit_test(interfaces_to_the_kernel_are_not_written),
 		cmocka_unit_test(devices_are_opened_by_a_list),
 		cmocka_unit_test(device_nodes_are_not_made),
 		cmocka_unit_test(runtime_descriptors_do_not_exist),
