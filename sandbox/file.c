@@ -6,6 +6,7 @@
 #include "file.h"
 #include "sandbox.h"
 
+#include <asm/termbits.h> /* the kernel's struct termios, smaller than libc's */
 #include <ctype.h>
 #include <dirent.h>
 #include <dune.h>
@@ -22,11 +23,9 @@
 #include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
-#include <termios.h>
 #include <unistd.h>
 
-#define ARRAY_SIZE(array)    (sizeof(array) / sizeof((array)[0]))
-#define KERNEL_TERMIOS_BYTES 36 /* struct termios of the kernel, smaller than libc's */
+#define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
 /* ---- The runtime's descriptors ---------------------------------------- */
 
@@ -383,10 +382,14 @@ static const struct {
 	unsigned request;
 	unsigned bytes;
 } ioctls[] = {
-	{ TCGETS, KERNEL_TERMIOS_BYTES },
-	{ TCSETS, KERNEL_TERMIOS_BYTES },
-	{ TCSETSW, KERNEL_TERMIOS_BYTES },
-	{ TCSETSF, KERNEL_TERMIOS_BYTES },
+	{ TCGETS, sizeof(struct termios) },
+	{ TCSETS, sizeof(struct termios) },
+	{ TCSETSW, sizeof(struct termios) },
+	{ TCSETSF, sizeof(struct termios) },
+	{ TCGETS2, sizeof(struct termios2) },
+	{ TCSETS2, sizeof(struct termios2) },
+	{ TCSETSW2, sizeof(struct termios2) },
+	{ TCSETSF2, sizeof(struct termios2) },
 	{ TIOCGWINSZ, sizeof(struct winsize) },
 	{ TIOCGPGRP, sizeof(int) },
 	{ FIONREAD, sizeof(int) },

@@ -12,6 +12,8 @@
 #include <netinet/tcp.h>
 #include <stddef.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <time.h>
 
 /* socket, socketpair. */
 long emulate_socket(struct sandbox_call *call)
@@ -34,12 +36,14 @@ long emulate_socket(struct sandbox_call *call)
 	}
 }
 
-/* The header and what it points to; the header then points to the copy of the iovecs. */
-static long read_header(struct sandbox_call *call, struct msghdr *header)
+/* ---- Messages ------------------------------------------------------------ */
+
+/* The header at `from` and what it points to; the header then points to the copy of the iovecs. */
+static long read_header(struct sandbox_call *call, uint64_t from, struct msghdr *header)
 {
 	long result;
 
-	if (sandbox_space_read(header, call->arg[1], sizeof(*header)))
+	if (sandbox_space_read(header, from, sizeof(*header)))
 		return -EFAULT;
 	if (header->msg_iovlen > SANDBOX_MAX_IOVEC)
 		return -EMSGSIZE;
@@ -55,39 +59,154 @@ static long read_header(struct sandbox_call *call, struct msghdr *header)
 	return result;
 }
 
-long emulate_sendmsg(struct sandbox_call *call)
+static long send_message(struct sandbox_call *call, uint64_t at, int flags)
 {
 	struct msghdr header;
-	long result = read_header(call, &header);
+	long result = read_header(call, at, &header);
 
 	if (result)
 		return result;
 	if (header.msg_controllen)
 		return -EPERM;
 	header.msg_control = NULL;
-	return dune_syscall(call->nr, call->arg[0], (long)&header, (int)call->arg[2], 0, 0, 0);
+	return dune_syscall(SYS_sendmsg, call->arg[0], (long)&header, flags, 0, 0, 0);
 }
 
-long emulate_recvmsg(struct sandbox_call *call)
+static long receive_message(struct sandbox_call *call, uint64_t at, int flags)
 {
 	struct msghdr header;
-	long result = read_header(call, &header);
+	long result = read_header(call, at, &header);
 
 	if (result)
 		return result;
 	header.msg_control = NULL;
 	header.msg_controllen = 0;
-	result = dune_syscall(call->nr, call->arg[0], (long)&header, (int)call->arg[2], 0, 0, 0);
+	result = dune_syscall(SYS_recvmsg, call->arg[0], (long)&header, flags, 0, 0, 0);
 	if (result < 0)
 		return result;
-	if (sandbox_space_write(call->arg[1] + offsetof(struct msghdr, msg_namelen),
-				&header.msg_namelen, sizeof(header.msg_namelen)) ||
-	    sandbox_space_write(call->arg[1] + offsetof(struct msghdr, msg_controllen),
+	if (sandbox_space_write(at + offsetof(struct msghdr, msg_namelen), &header.msg_namelen,
+				sizeof(header.msg_namelen)) ||
+	    sandbox_space_write(at + offsetof(struct msghdr, msg_controllen),
 				&header.msg_controllen,
 				sizeof(header.msg_controllen) + sizeof(header.msg_flags)))
 		return -EFAULT;
 	return result;
 }
+
+long emulate_sendmsg(struct sandbox_call *call)
+{
+	return send_message(call, call->arg[1], call->arg[2]);
+}
+
+long emulate_recvmsg(struct sandbox_call *call)
+{
+	return receive_message(call, call->arg[1], call->arg[2]);
+}
+
+/* ---- Several of them ----------------------------------------------------- */
+
+static uint64_t nr_messages(const struct sandbox_call *call)
+{
+	return call->arg[2] < SANDBOX_MAX_IOVEC ? call->arg[2] : SANDBOX_MAX_IOVEC;
+}
+
+static uint64_t message_at(const struct sandbox_call *call, long i)
+{
+	return call->arg[1] + i * sizeof(struct mmsghdr);
+}
+
+/* The result of sending or receiving one goes to its msg_len. 0 or -errno. */
+static long note_length(uint64_t at, long result)
+{
+	unsigned length = result;
+
+	if (result < 0)
+		return result;
+	return sandbox_space_write(at + offsetof(struct mmsghdr, msg_len), &length, sizeof(length));
+}
+
+/* How many were sent counts, unless it was none. */
+long emulate_sendmmsg(struct sandbox_call *call)
+{
+	long done = 0, result = 0, count = nr_messages(call);
+
+	while (done < count) {
+		uint64_t at = message_at(call, done);
+
+		result = note_length(at, send_message(call, at, call->arg[3]));
+		if (result)
+			break;
+		done++;
+	}
+	return done ? done : result;
+}
+
+static int64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000ll + now.tv_nsec;
+}
+
+/* The time of a timeout; the largest there is for one that is further away. -EINVAL. */
+static long read_deadline(uint64_t from, int64_t *deadline)
+{
+	struct timespec timeout;
+
+	*deadline = INT64_MAX;
+	if (!from)
+		return 0;
+	if (sandbox_space_read(&timeout, from, sizeof(timeout)))
+		return -EFAULT;
+	if (timeout.tv_sec < 0 || timeout.tv_nsec < 0 || timeout.tv_nsec >= 1000000000)
+		return -EINVAL;
+	if (timeout.tv_sec < INT64_MAX / 4000000000ll)
+		*deadline = now_ns() + timeout.tv_sec * 1000000000ll + timeout.tv_nsec;
+	return 0;
+}
+
+static long write_rest(uint64_t to, int64_t deadline)
+{
+	int64_t rest = deadline - now_ns();
+	struct timespec timeout;
+
+	if (!to || deadline == INT64_MAX)
+		return 0;
+	if (rest < 0)
+		rest = 0;
+	timeout = (struct timespec){ rest / 1000000000, rest % 1000000000 };
+	return sandbox_space_write(to, &timeout, sizeof(timeout));
+}
+
+/* As Linux has it, the time is looked at after each message, and nowhere else. */
+long emulate_recvmmsg(struct sandbox_call *call)
+{
+	long done = 0, result, count = nr_messages(call);
+	int flags = call->arg[3];
+	int64_t deadline;
+
+	result = read_deadline(call->arg[4], &deadline);
+	if (result)
+		return result;
+	while (done < count) {
+		uint64_t at = message_at(call, done);
+
+		result = note_length(at, receive_message(call, at, flags & ~MSG_WAITFORONE));
+		if (result)
+			break;
+		done++;
+		if (flags & MSG_WAITFORONE)
+			flags |= MSG_DONTWAIT;
+		if (deadline != INT64_MAX && now_ns() >= deadline)
+			break;
+	}
+	if (!done)
+		return result;
+	return write_rest(call->arg[4], deadline) ? -EFAULT : done;
+}
+
+/* ---- Options -------------------------------------------------------------- */
 
 /* Options that are numbers or short structures: no pointers, programs or descriptors in them. */
 static const struct {

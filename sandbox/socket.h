@@ -10,6 +10,8 @@ struct sandbox_call;
 long emulate_socket(struct sandbox_call *call);
 long emulate_sendmsg(struct sandbox_call *call);
 long emulate_recvmsg(struct sandbox_call *call);
+long emulate_sendmmsg(struct sandbox_call *call);
+long emulate_recvmmsg(struct sandbox_call *call);
 long emulate_sockopt(struct sandbox_call *call);
 
 #endif

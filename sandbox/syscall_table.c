@@ -268,6 +268,8 @@ static const struct sandbox_row table[] = {
 	ALLOW(recvfrom, FD, OUT_DATA(2), SIZE, FLAGS(msg), OUT_SOCKADDR(5), OPT_SOCKLEN),
 	EMULATE(sendmsg, sendmsg, FD, ADDRESS, FLAGS(msg)),
 	EMULATE(recvmsg, recvmsg, FD, ADDRESS, FLAGS(msg)),
+	EMULATE(sendmmsg, sendmmsg, FD, ADDRESS, UINT, FLAGS(msg)),
+	EMULATE(recvmmsg, recvmmsg, FD, ADDRESS, UINT, FLAGS(msg), OPT_INOUT_TIMESPEC),
 	EMULATE(setsockopt, sockopt, FD, FLAGS(socket_level), INT, IN_ARRAY(1, 4, SHOW_KIND), UINT),
 	EMULATE(getsockopt, sockopt, FD, FLAGS(socket_level), INT, OUT_SIZED(4), SOCKLEN),
 

@@ -6,6 +6,7 @@
 #include "trace.h"
 
 #include <asm/prctl.h>
+#include <asm/termbits.h>
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <linux/memfd.h>
@@ -18,7 +19,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 #include <signal.h>
@@ -85,6 +85,7 @@ SET(fcntl, INT_VALUE(F_DUPFD), INT_VALUE(F_GETFD), INT_VALUE(F_SETFD), INT_VALUE
     INT_VALUE(F_OFD_SETLKW));
 
 SET(ioctl, INT_VALUE(TCGETS), INT_VALUE(TCSETS), INT_VALUE(TCSETSW), INT_VALUE(TCSETSF),
+    INT_VALUE(TCGETS2), INT_VALUE(TCSETS2), INT_VALUE(TCSETSW2), INT_VALUE(TCSETSF2),
     INT_VALUE(TIOCGWINSZ), INT_VALUE(TIOCSWINSZ), INT_VALUE(TIOCGPGRP), INT_VALUE(TIOCSPGRP),
     INT_VALUE(TIOCSTI), INT_VALUE(FIONREAD), INT_VALUE(FIONBIO), INT_VALUE(FIOASYNC),
     INT_VALUE(FIOCLEX), INT_VALUE(FIONCLEX));

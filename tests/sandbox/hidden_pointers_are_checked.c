@@ -19,8 +19,18 @@
 
 static void pointers_by_request(void)
 {
-	const long requests[] = { 0x5401 /* TCGETS */, 0x5402,	  0x5403,   0x5404,
-				  TIOCGWINSZ,	       TIOCGPGRP, FIONREAD, FIONBIO };
+	const long requests[] = { 0x5401 /* TCGETS */,
+				  0x5402,
+				  0x5403,
+				  0x5404,
+				  0x802c542a /* TCGETS2 */,
+				  0x402c542b,
+				  0x402c542c,
+				  0x402c542d,
+				  TIOCGWINSZ,
+				  TIOCGPGRP,
+				  FIONREAD,
+				  FIONBIO };
 	uint64_t bad = canary_address();
 	long how_bytes = 24;
 
@@ -65,6 +75,7 @@ static void structures_that_point_on(void)
 	uint64_t bad = canary_address();
 	struct iovec vector[2];
 	struct msghdr message = { .msg_iov = vector, .msg_iovlen = 1 };
+	struct mmsghdr batch[2] = { { .msg_hdr = message }, { .msg_hdr = message } };
 	uint64_t mask[2] = { bad, 8 };
 	int ends[2];
 
@@ -95,6 +106,17 @@ static void structures_that_point_on(void)
 	message.msg_controllen = 64;
 	CHECK_EQ(RAW(SYS_sendmsg, ends[0], &message, 0), -EPERM);
 	CHECK_EQ(RAW(SYS_recvmsg, ends[1], &message, 0), 8); /* without control data */
+
+	batch[1].msg_hdr.msg_control = (void *)bad;
+	batch[1].msg_hdr.msg_controllen = 64;
+	CHECK_EQ(RAW(SYS_sendmmsg, ends[0], batch, 2, 0), 1);
+	CHECK_EQ(RAW(SYS_sendmmsg, ends[0], batch + 1, 1, 0), -EPERM);
+	batch[0].msg_hdr.msg_iov = (void *)bad;
+	CHECK_EQ(RAW(SYS_sendmmsg, ends[0], batch, 2, 0), -EFAULT);
+	CHECK_EQ(RAW(SYS_recvmmsg, ends[1], batch, 2, 0, 0), -EFAULT);
+	CHECK_EQ(RAW(SYS_sendmmsg, ends[0], bad, 1, 0), -EFAULT);
+	CHECK_EQ(RAW(SYS_recvmmsg, ends[1], bad, 1, 0, 0), -EFAULT);
+	CHECK_EQ(RAW(SYS_recvmmsg, ends[1], batch + 1, 1, 0, bad), -EFAULT);
 
 	CHECK_EQ(RAW(SYS_pselect6, 0, 0, 0, 0, 0, mask), -EFAULT);
 	mask[0] = bad;

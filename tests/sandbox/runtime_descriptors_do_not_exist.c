@@ -231,6 +231,20 @@ static void harmless_files(void)
 	}
 }
 
+/* What isatty() of newer C libraries asks. */
+static void terminals_are_known(void)
+{
+	unsigned char settings[44];
+	int terminal = open("/dev/ptmx", O_RDWR | O_NOCTTY), null = open("/dev/null", O_RDWR);
+
+	CHECK(terminal >= 0);
+	memset(settings, 0xa5, sizeof(settings));
+	CHECK_EQ(RAW(SYS_ioctl, terminal, 0x802c542a /* TCGETS2 */, settings), 0);
+	CHECK(settings[43] != 0xa5);
+	CHECK_EQ(RAW(SYS_ioctl, terminal, 0x402c542b /* TCSETS2 */, settings), 0);
+	CHECK_EQ(RAW(SYS_ioctl, null, 0x802c542a, settings), -ENOTTY);
+}
+
 /* The program's own executable, not the sandbox's. */
 static void the_executable_is_the_program(void)
 {
@@ -248,6 +262,7 @@ static const struct inside_case cases[] = {
 	inside_case(memory_of_processes),
 	inside_case(map_files_of_the_runtime),
 	inside_case(harmless_files),
+	inside_case(terminals_are_known),
 	inside_case(the_executable_is_the_program),
 	{ 0 },
 };
@@ -255,10 +270,15 @@ static const struct inside_case cases[] = {
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		inside_test(calls_on_descriptors), inside_test(close_range_goes_around_them),
-		inside_test(descriptors_by_name),  inside_test(the_device_is_not_opened),
-		inside_test(memory_of_processes),  inside_test(map_files_of_the_runtime),
-		inside_test(harmless_files),	   inside_test(the_executable_is_the_program),
+		inside_test(calls_on_descriptors),
+		inside_test(close_range_goes_around_them),
+		inside_test(descriptors_by_name),
+		inside_test(the_device_is_not_opened),
+		inside_test(memory_of_processes),
+		inside_test(map_files_of_the_runtime),
+		inside_test(harmless_files),
+		inside_test(terminals_are_known),
+		inside_test(the_executable_is_the_program),
 	};
 
 	inside_main(argc, argv, cases);

@@ -182,6 +182,14 @@ static void messages_are_checked_inside(void **state)
 	header->msg_name = NULL;
 	header->msg_iovlen = 2000;
 	assert_int_equal(RING3(box, SYS_recvmsg, ends[1], page, 0), -EMSGSIZE);
+	header->msg_iovlen = 1;
+	assert_int_equal(RING3(box, SYS_sendmmsg, ends[0], page, 1, 0), 1);
+	assert_int_equal(((struct mmsghdr *)page)->msg_len, 16);
+	iovec->iov_base = canary;
+	assert_int_equal(RING3(box, SYS_sendmmsg, ends[0], page, 1, 0), -EFAULT);
+	assert_int_equal(RING3(box, SYS_recvmmsg, ends[1], page, 1, 0, 0), -EFAULT);
+	assert_int_equal(RING3(box, SYS_recvmmsg, ends[1], (uint64_t)canary, 1, 0, 0), -EFAULT);
+	assert_int_equal(RING3(box, SYS_recvmmsg, ends[1], -64ull, 2, 0, 0), -EFAULT);
 	check_canary("recvmsg");
 	close(ends[0]);
 	close(ends[1]);
