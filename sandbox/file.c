@@ -207,7 +207,7 @@ const char *sandbox_file_own_executable(const struct sandbox *box, const char *p
 	snprintf(by_pid, sizeof(by_pid), "/proc/%d/exe", getpid());
 	return !strcmp(path, "/proc/self/exe") || !strcmp(path, "/proc/thread-self/exe") ||
 			       !strcmp(path, by_pid)
-		       ? box->program.path
+		       ? box->program.executable
 		       : NULL;
 }
 
@@ -265,7 +265,6 @@ long emulate_openat2(struct sandbox_call *call)
 static long read_link(struct sandbox_call *call, const char *path, uint64_t to, uint64_t bytes)
 {
 	const char *own = sandbox_file_own_executable(call->box, path);
-	char *real;
 	size_t length;
 	long result;
 
@@ -273,12 +272,8 @@ static long read_link(struct sandbox_call *call, const char *path, uint64_t to, 
 		return sandbox_call_forward(call);
 	if ((int)bytes <= 0)
 		return -EINVAL;
-	real = realpath(own, NULL);
-	if (!real)
-		return -errno;
-	length = strlen(real) < bytes ? strlen(real) : bytes;
-	result = sandbox_space_write(to, real, length);
-	free(real);
+	length = strlen(own) < bytes ? strlen(own) : bytes;
+	result = sandbox_space_write(to, own, length);
 	return result ? result : (long)length;
 }
 

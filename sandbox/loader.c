@@ -55,36 +55,62 @@ static int open_executable(const char *path)
 	return fd;
 }
 
-int sandbox_program_open(struct sandbox_program *program, const char *name)
+int sandbox_program_take(struct sandbox_program *program, const char *name, int fd)
 {
-	const char *search = getenv("PATH") ?: "/usr/local/bin:/usr/bin:/bin";
+	char link[64];
+	ssize_t length;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	/* Now: a relative name would mean something else after chdir(). */
+	length = readlink(link, program->executable, PATH_MAX - 1);
+	if (length < 0 || strlen(name) >= PATH_MAX) {
+		int result = length < 0 ? -errno : -ENAMETOOLONG;
+
+		close(fd);
+		return result;
+	}
+	program->executable[length] = '\0';
+	strcpy(program->path, name);
+	return fd;
+}
+
+/* Along PATH. */
+static int search(struct sandbox_program *program, const char *name)
+{
+	const char *directory = getenv("PATH") ?: "/usr/local/bin:/usr/bin:/bin";
+	char path[PATH_MAX];
 	int result = -ENOENT, fd;
 
-	if (strchr(name, '/')) {
-		if ((size_t)snprintf(program->path, PATH_MAX, "%s", name) >= PATH_MAX)
-			return -ENAMETOOLONG;
-		return open_executable(program->path);
-	}
 	while (*name) {
-		int length = strcspn(search, ":");
+		int length = strcspn(directory, ":");
 
-		if ((size_t)snprintf(program->path, PATH_MAX, "%.*s/%s", length ? length : 1,
-				     length ? search : ".", name) < PATH_MAX) {
+		if ((size_t)snprintf(path, PATH_MAX, "%.*s/%s", length ? length : 1,
+				     length ? directory : ".", name) < PATH_MAX) {
 			struct stat status;
 
-			fd = open_executable(program->path);
+			fd = open_executable(path);
 			if (fd >= 0 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode))
-				return fd;
+				return sandbox_program_take(program, path, fd);
 			if (fd >= 0)
 				close(fd);
 			if (fd == -EACCES)
 				result = -EACCES; /* as execvp() does: goes on, but remembers */
 		}
-		if (!search[length])
+		if (!directory[length])
 			break;
-		search += length + 1;
+		directory += length + 1;
 	}
 	return result;
+}
+
+int sandbox_program_open(struct sandbox_program *program, const char *name)
+{
+	int fd;
+
+	if (!strchr(name, '/'))
+		return search(program, name);
+	fd = open_executable(name);
+	return fd < 0 ? fd : sandbox_program_take(program, name, fd);
 }
 
 static uint64_t granule_down(uint64_t value)

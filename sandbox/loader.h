@@ -17,15 +17,22 @@
 struct sandbox_memory;
 
 struct sandbox_program {
-	char path[PATH_MAX];   /* what was opened */
-	uint64_t entry, stack; /* rip and rsp to start with */
+	char path[PATH_MAX];	   /* what was opened, as it was named */
+	char executable[PATH_MAX]; /* the same as /proc/self/exe would have it */
+	uint64_t entry, stack;	   /* rip and rsp to start with */
 };
 
 /*
  * Looks the name up as a shell does: as it is if it has a slash, else along PATH. The open file's
- * descriptor with program->path set, or -errno.
+ * descriptor with the names in *program set, or -errno.
  */
 int sandbox_program_open(struct sandbox_program *program, const char *name);
+
+/*
+ * The same for a program that another sandbox has opened, and calls by this name. fd, or -errno after
+ * closing it.
+ */
+int sandbox_program_take(struct sandbox_program *program, const char *name, int fd);
 
 /*
  * Loads the program open on fd, with arenas made as it needs them. 0, or the exit status to end

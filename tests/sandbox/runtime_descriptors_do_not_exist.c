@@ -254,6 +254,42 @@ static void the_executable_is_the_program(void)
 	CHECK(strstr(path, "/runtime_descriptors_do_not_exist"));
 }
 
+/* However it was named, and wherever it goes. */
+static void the_executable_stays_the_program(void)
+{
+	char before[256] = "", after[256] = "";
+	struct stat by_name, by_link;
+	int fd;
+
+	CHECK(readlink("/proc/self/exe", before, sizeof(before) - 1) > 0);
+	CHECK_EQ(before[0], '/');
+	CHECK_EQ(chdir("/"), 0);
+	CHECK(readlink("/proc/self/exe", after, sizeof(after) - 1) > 0);
+	CHECK(!strcmp(before, after));
+	fd = open("/proc/self/exe", O_RDONLY);
+	CHECK(fd >= 0);
+	CHECK_EQ(fstat(fd, &by_link), 0);
+	CHECK_EQ(stat(before, &by_name), 0);
+	CHECK_EQ(by_link.st_ino, by_name.st_ino);
+	execl("/proc/self/exe", "x", INSIDE, "the_executable_is_the_program", NULL);
+	FAIL("%s", strerror(errno));
+}
+
+static void a_relative_name_is_kept(void **state)
+{
+	struct outcome outcome;
+	char directory[256];
+	char *slash;
+
+	strcpy(directory, own_path());
+	slash = strrchr(directory, '/');
+	*slash = '\0';
+	assert_int_equal(chdir(directory), 0);
+	RUN_SANDBOXED(&outcome, "./runtime_descriptors_do_not_exist", INSIDE, *state);
+	check_status(&outcome, 0);
+	outcome_free(&outcome);
+}
+
 static const struct inside_case cases[] = {
 	inside_case(calls_on_descriptors),
 	inside_case(close_range_goes_around_them),
@@ -264,6 +300,7 @@ static const struct inside_case cases[] = {
 	inside_case(harmless_files),
 	inside_case(terminals_are_known),
 	inside_case(the_executable_is_the_program),
+	inside_case(the_executable_stays_the_program),
 	{ 0 },
 };
 
@@ -279,6 +316,10 @@ int main(int argc, char **argv)
 		inside_test(harmless_files),
 		inside_test(terminals_are_known),
 		inside_test(the_executable_is_the_program),
+		inside_test(the_executable_stays_the_program),
+		{ .name = "a_relative_name_is_kept",
+		  .test_func = a_relative_name_is_kept,
+		  .initial_state = (void *)"the_executable_stays_the_program" },
 	};
 
 	inside_main(argc, argv, cases);
