@@ -108,31 +108,40 @@ static long use_interpreter(struct sandbox_handover *next, char line[SCRIPT_BYTE
 	return next->path ? result : -ENOMEM;
 }
 
-/* Finds the program behind scripts, and sees whether it can be run. */
-static long find_program(struct sandbox_handover *next)
+/* Whether what is open as fd can be run; its first bytes, which are NULs if it is shorter. */
+static long check_program(int fd, char line[SCRIPT_BYTES])
 {
 	static struct sandbox_image image; /* too large for a stack */
-	static struct sandbox_program program;
+	struct stat status;
+	const char *why;
+
+	memset(line, 0, SCRIPT_BYTES);
+	if (fstat(fd, &status) || !S_ISREG(status.st_mode) ||
+	    pread(fd, line, SCRIPT_BYTES - 1, 0) < 0)
+		return -EACCES;
+	return memcmp(line, "#!", 2) ? sandbox_image_read(fd, &image, &why) : 0;
+}
+
+/* Finds the program behind scripts, and sees whether it can be run. It stays open. */
+static long find_program(struct sandbox_handover *next)
+{
+	static struct sandbox_program program; /* too large for a stack */
 
 	for (int scripts = 0; scripts <= MAX_SCRIPTS; scripts++) {
-		char line[SCRIPT_BYTES] = "";
-		struct stat status;
-		const char *why;
-		long result;
 		int fd = sandbox_program_open(&program, next->path);
+		char line[SCRIPT_BYTES];
+		long result = fd < 0 ? fd : check_program(fd, line);
 
-		if (fd < 0)
-			return fd;
-		result = fstat(fd, &status) || !S_ISREG(status.st_mode) ||
-					 pread(fd, line, sizeof(line) - 1, 0) < 0
-				 ? -EACCES
-				 : 0;
-		if (!result && memcmp(line, "#!", 2))
-			result = sandbox_image_read(fd, &image, &why);
-		close(fd);
-		if (result || memcmp(line, "#!", 2))
+		if (!result && memcmp(line, "#!", 2)) {
+			next->program_fd = fcntl(fd, F_DUPFD_CLOEXEC, SANDBOX_LOWEST_OWN_FD);
+			result = next->program_fd < 0 ? -errno : 0;
+			close(fd);
 			return result;
-		result = use_interpreter(next, line);
+		}
+		if (fd >= 0)
+			close(fd);
+		if (!result)
+			result = use_interpreter(next, line);
 		if (result)
 			return result;
 	}
@@ -152,6 +161,7 @@ static void keep_all(const struct sandbox_handover *next, int fd, bool keep)
 	keep_across_exec(fd, keep);
 	keep_across_exec(next->trace_fd, keep);
 	keep_across_exec(next->report_fd, keep);
+	keep_across_exec(next->program_fd, keep);
 }
 
 /* Only returns if it fails. The environment is the sandbox's own: see handover.h. */
@@ -186,6 +196,7 @@ static long run_program(struct sandbox_call *call, const char *path, uint64_t ar
 	struct sandbox_handover next = {
 		.trace_fd = call->box->trace_fd,
 		.report_fd = call->box->report_fd,
+		.program_fd = -1,
 		.count = call->box->count,
 		.is_child = call->box->is_child,
 		.blocked = call->box->signals.blocked,
@@ -206,6 +217,8 @@ static long run_program(struct sandbox_call *call, const char *path, uint64_t ar
 		result = find_program(&next);
 	if (!result)
 		result = run_next(call, &next);
+	if (next.program_fd >= 0)
+		close(next.program_fd);
 	sandbox_strings_destroy(&next.argv);
 	sandbox_strings_destroy(&next.envp);
 	free(next.path);

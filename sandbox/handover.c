@@ -15,10 +15,10 @@
 #include <unistd.h>
 
 struct header {
-	int32_t trace_fd, report_fd;
+	int32_t trace_fd, report_fd, program_fd;
 	uint32_t count, is_child;
-	uint64_t blocked;
 	uint32_t argc, envc;
+	uint64_t blocked;
 };
 
 #define MAX_BYTES (8u << 20)
@@ -98,6 +98,7 @@ int sandbox_handover_write(const struct sandbox_handover *handover)
 	const struct header header = {
 		.trace_fd = handover->trace_fd,
 		.report_fd = handover->report_fd,
+		.program_fd = handover->program_fd,
 		.count = handover->count,
 		.is_child = handover->is_child,
 		.blocked = handover->blocked,
@@ -177,6 +178,7 @@ static int parse(struct reader *reader, struct sandbox_handover *handover)
 	*handover = (struct sandbox_handover){
 		.trace_fd = header.trace_fd,
 		.report_fd = header.report_fd,
+		.program_fd = header.program_fd,
 		.count = header.count,
 		.is_child = header.is_child,
 		.blocked = header.blocked,

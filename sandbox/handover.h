@@ -20,9 +20,10 @@ struct sandbox_strings {
 
 struct sandbox_handover {
 	int trace_fd, report_fd; /* stay open across execve(); -1: none */
+	int program_fd;		 /* does, too: the name may be gone, as that of a descriptor is */
 	bool count, is_child;
 	uint64_t blocked; /* signals */
-	char *path;	  /* of the program, with a slash in it */
+	char *path;	  /* its name, with a slash in it */
 	struct sandbox_strings argv, envp;
 };
 

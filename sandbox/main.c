@@ -275,6 +275,7 @@ static int finish(void)
 /* What is run: the command line's program with our environment, or what another sandbox handed over. */
 struct start {
 	const char *name;
+	int fd; /* -1: to be looked up by its name */
 	char *const *argv, *const *envp;
 };
 
@@ -286,7 +287,8 @@ static int take_over(int fd, struct start *start)
 
 	if (result)
 		return result;
-	*start = (struct start){ handover.path, handover.argv.item, handover.envp.item };
+	*start = (struct start){ handover.path, handover.program_fd, handover.argv.item,
+				 handover.envp.item };
 	sandbox.trace_fd = handover.trace_fd;
 	sandbox.report_fd = handover.report_fd;
 	sandbox.count = handover.count;
@@ -294,6 +296,7 @@ static int take_over(int fd, struct start *start)
 	sandbox.signals.blocked = handover.blocked;
 	fcntl(sandbox.trace_fd, F_SETFD, FD_CLOEXEC);
 	fcntl(sandbox.report_fd, F_SETFD, FD_CLOEXEC);
+	fcntl(handover.program_fd, F_SETFD, FD_CLOEXEC);
 	return 0;
 }
 
@@ -344,9 +347,9 @@ static void inherit_signals(void)
 }
 
 /* What is open now is the program's, but for what an earlier sandbox had opened. */
-static int list_program_fds(uint64_t fds[SANDBOX_FD_WORDS])
+static int list_program_fds(int program_fd, uint64_t fds[SANDBOX_FD_WORDS])
 {
-	const int kept[] = { sandbox.trace_fd, sandbox.report_fd };
+	const int kept[] = { sandbox.trace_fd, sandbox.report_fd, program_fd };
 	int result = sandbox_fds_list(fds);
 
 	for (size_t i = 0; !result && i < sizeof(kept) / sizeof(kept[0]); i++)
@@ -358,7 +361,7 @@ static int list_program_fds(uint64_t fds[SANDBOX_FD_WORDS])
 /* Everything before Dune is entered. 0, or the exit status after a message. */
 static int prepare(const struct options *options, uint64_t fds[SANDBOX_FD_WORDS])
 {
-	struct start start = { NULL, options->program, environ };
+	struct start start = { NULL, -1, options->program, environ };
 	int result = 0, fd;
 
 	if (options->handover_fd >= 0)
@@ -370,10 +373,11 @@ static int prepare(const struct options *options, uint64_t fds[SANDBOX_FD_WORDS]
 	if (!result)
 		result = hide_from_cores();
 	if (!result)
-		result = list_program_fds(fds);
+		result = list_program_fds(start.fd, fds);
 	if (result)
 		return fail(SANDBOX_EXIT_FAILED, "cannot begin", strerror(-result));
-	fd = sandbox_program_open(&sandbox.program, start.name);
+	fd = start.fd < 0 ? sandbox_program_open(&sandbox.program, start.name)
+			  : sandbox_program_take(&sandbox.program, start.name, start.fd);
 	if (fd < 0)
 		return fail(fd == -ENOENT || fd == -ENOTDIR ? SANDBOX_EXIT_NOT_FOUND
 							    : SANDBOX_EXIT_NOT_EXECUTABLE,

@@ -13,6 +13,7 @@
 #include <spawn.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -323,6 +324,49 @@ static void new_programs_are_sandboxed(void)
 	CHECK_EQ(wait_for(child), 0);
 }
 
+/* By a descriptor that is closed when the new program begins. */
+static void programs_are_run_by_descriptor(void)
+{
+	char *const argv[] = { (char *)"x", (char *)INSIDE, (char *)"check_descriptors", NULL };
+	char *const busybox[] = { (char *)"busybox", (char *)"true", NULL };
+	int own = open("/proc/self/exe", O_RDONLY | O_CLOEXEC), file, copy;
+	struct stat status;
+	pid_t child = fork();
+
+	CHECK(own >= 0);
+	CHECK(child >= 0);
+	if (!child) {
+		RAW(SYS_execveat, own, "", argv, environ, AT_EMPTY_PATH);
+		_exit(1);
+	}
+	CHECK_EQ(wait_for(child), 0);
+
+	file = open("/bin/busybox", O_RDONLY | O_CLOEXEC);
+	copy = memfd_create("program", MFD_CLOEXEC);
+	CHECK(file >= 0 && copy >= 0);
+	CHECK_EQ(fstat(file, &status), 0);
+	CHECK_EQ(sendfile(copy, file, NULL, status.st_size), status.st_size);
+	child = fork();
+	CHECK(child >= 0);
+	if (!child) {
+		fexecve(copy, busybox, environ);
+		_exit(1);
+	}
+	CHECK_EQ(wait_for(child), 0);
+	/* If it does not become a program nothing is left open. */
+	CHECK_EQ(lseek(copy, 0, SEEK_SET), 0);
+	CHECK_EQ(write(copy, "x", 1), 1);
+	CHECK_EQ(RAW(SYS_execveat, copy, "", busybox, environ, AT_EMPTY_PATH), -ENOEXEC);
+	CHECK_EQ(dup(0), copy + 1);
+}
+
+/* What the sandbox before had open for this program is not the program's. */
+static void check_descriptors(void)
+{
+	for (int fd = 3; fd < 1024; fd++)
+		CHECK_EQ(RAW(SYS_fcntl, fd, F_GETFD), -EBADF);
+}
+
 static void check_being_sandboxed(void)
 {
 	CHECK_EQ(RAW(SYS_ptrace, 0), -EPERM);
@@ -343,6 +387,8 @@ static const struct inside_case cases[] = {
 	inside_case(environment_does_not_reach_the_sandbox),
 	inside_case(signals_go_to_children_only),
 	inside_case(new_programs_are_sandboxed),
+	inside_case(programs_are_run_by_descriptor),
+	inside_case(check_descriptors),
 	inside_case(check_being_sandboxed),
 	{ 0 },
 };
@@ -364,6 +410,7 @@ int main(int argc, char **argv)
 		inside_test(environment_does_not_reach_the_sandbox),
 		inside_test(signals_go_to_children_only),
 		inside_test(new_programs_are_sandboxed),
+		inside_test(programs_are_run_by_descriptor),
 	};
 
 	const struct rlimit many_fds = { 4096, 4096 };
