@@ -222,8 +222,6 @@ static int protect_locked(uint64_t address, uint64_t end, uint64_t rights)
 	return 0;
 }
 
-/* All pieces of the range must be there before the lock is taken: mapping one
- * takes it, too. */
 static int map_pieces(uint64_t address, uint64_t end)
 {
 	uint64_t *slot, *note;
@@ -233,45 +231,65 @@ static int map_pieces(uint64_t address, uint64_t end)
 		slot = dune_pgtable_slot(address, false, &note);
 		if (slot && (*note & NOTE_PINNED))
 			continue;
-		result = host_call(dune_tile_map, address, TILE_PINNED, 0);
+		result = dune_tile_map(address, TILE_PINNED, 0);
 		if (result)
 			return result == -ENOMEM ? -ENOMEM : -EINVAL;
 	}
 	return 0;
 }
 
+/*
+ * The lock is taken in host context only: a signal is just noted there, so no handler
+ * can want what the code has that it interrupted. All pieces of the range must be there
+ * before: mapping one takes the lock, too.
+ */
+static long protect(long start, long end, long rights)
+{
+	uint64_t used;
+	long result = map_pieces(start, end);
+
+	if (result)
+		return result;
+	dune_lock(&dune.lock);
+	used = pool.used;
+	result = protect_locked(start, end, rights);
+	if (!result)
+		result = used != pool.used;
+	dune_unlock(&dune.lock);
+	return result;
+}
+
 __attribute__((visibility("default"))) int dune_protect(void *address, size_t bytes, unsigned prot)
 {
-	uint64_t start = (uint64_t)address, end = start + bytes, used;
-	bool split;
-	int result;
+	uint64_t start = (uint64_t)address, end = start + bytes;
+	long result;
 
 	if (!dune.ready || start % PAGE || bytes % PAGE || end < start || end > USER_TOP)
 		return -EINVAL;
 	if (prot & ~(DUNE_PROT_READ | DUNE_PROT_WRITE | DUNE_PROT_EXEC | DUNE_PROT_USER))
 		return -EINVAL;
-	result = map_pieces(start, end);
-	if (result)
-		return result;
+	result = host_call(protect, start, end, entry_rights(prot));
+	flush_own_tlb(start, end, result);
+	return result < 0 ? result : 0;
+}
+
+static long find_pte(long address, long unused, long unused2)
+{
+	uint64_t *entry;
+
+	(void)unused;
+	(void)unused2;
+	if (map_pieces(address, address + 1))
+		return 0;
 	dune_lock(&dune.lock);
-	used = pool.used;
-	result = protect_locked(start, end, entry_rights(prot));
-	split = used != pool.used;
+	entry = walk_and_split(address, LEVEL_4K);
 	dune_unlock(&dune.lock);
-	flush_own_tlb(start, end, split);
-	return result;
+	return (long)entry;
 }
 
 __attribute__((visibility("default"))) uint64_t *dune_pte(void *address)
 {
-	uint64_t *entry;
-
-	if (!dune.ready || map_pieces((uint64_t)address, (uint64_t)address + 1))
-		return NULL;
-	dune_lock(&dune.lock);
-	entry = walk_and_split((uint64_t)address, LEVEL_4K);
-	dune_unlock(&dune.lock);
-	return entry;
+	return dune.ready ? (uint64_t *)host_call(find_pte, (long)address, 0, 0) : NULL;
 }
 
 bool dune_pgtable_allows(uint64_t address, uint64_t error)

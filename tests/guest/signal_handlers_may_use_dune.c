@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A signal handler may do all that the code may that it interrupted: change rights, use new
+ * pieces of 1 GiB, and make the system calls that libdune looks at; and it may jump away.
+ */
+#define _GNU_SOURCE
+#include "guest.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+enum { NR_PAGES = 64, NR_ALARMS = 500 };
+#define FIRST_PIECE 0x100000000000ull
+#define PIECE_BYTES (1ull << 30)
+
+static char *pages, *pages_of_handler;
+static volatile unsigned nr_alarms;
+static bool jumps;
+static sigjmp_buf back;
+
+static void touch_new_piece(unsigned number)
+{
+	char *page = (char *)(FIRST_PIECE + number * PIECE_BYTES);
+
+	CHECK(mmap(page, PAGE_BYTES, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) == page);
+	*(volatile char *)page = 1;
+}
+
+static void protect(char *start, unsigned turn)
+{
+	unsigned first = turn % NR_PAGES;
+	unsigned prot = DUNE_PROT_READ | (turn / NR_PAGES % 2 ? DUNE_PROT_WRITE : 0);
+
+	CHECK_EQ(dune_protect(start + first * PAGE_BYTES, (NR_PAGES - first) * PAGE_BYTES, prot),
+		 0);
+	CHECK(dune_pte(start + first * PAGE_BYTES));
+}
+
+static void on_alarm(int number)
+{
+	unsigned turn = nr_alarms++;
+
+	(void)number;
+	protect(pages_of_handler, turn);
+	CHECK_EQ(dup2(STDOUT_FILENO, 100), 100);
+	CHECK_OK(close(100));
+	CHECK(signal(SIGUSR1, SIG_IGN) != SIG_ERR);
+	if (turn % 8 == 0)
+		touch_new_piece(turn / 8);
+	if (jumps && turn < NR_ALARMS)
+		siglongjmp(back, 1);
+}
+
+static void while_it_changes_rights(bool and_jump)
+{
+	struct itimerval timer = { { 0, 1000 }, { 0, 1000 } };
+	volatile unsigned turn = 0;
+
+	pages = map_pages(NR_PAGES, PROT_READ | PROT_WRITE);
+	pages_of_handler = map_pages(NR_PAGES, PROT_READ | PROT_WRITE);
+	jumps = and_jump;
+	enter_dune();
+	signal(SIGALRM, on_alarm);
+	CHECK_OK(setitimer(ITIMER_REAL, &timer, NULL));
+	sigsetjmp(back, 1);
+	while (nr_alarms < NR_ALARMS)
+		protect(pages, turn++);
+}
+
+static void and_comes_back(void)
+{
+	while_it_changes_rights(false);
+}
+
+static void and_jumps_away(void)
+{
+	while_it_changes_rights(true);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		guest_test(and_comes_back),
+		guest_test(and_jumps_away),
+	};
+
+	return run_guest_tests(tests);
+}
