@@ -119,9 +119,9 @@ static uint64_t *split_table(uint64_t entry, enum level level)
 	return table;
 }
 
-int dune_pgtable_map_tile(uint64_t *slot, uint32_t tile)
+int dune_pgtable_map_tile(uint64_t *slot, uint32_t tile, bool user)
 {
-	uint64_t entry = tile * TILE_BYTES | ENTRY_LARGE | ENTRY_RING0;
+	uint64_t entry = tile * TILE_BYTES | ENTRY_LARGE | ENTRY_RING0 | (user ? DUNE_PTE_USER : 0);
 	uint64_t *table;
 
 	if (!(dune.caps.features & DUNE_CAP_GUEST_1G)) {
@@ -292,23 +292,38 @@ __attribute__((visibility("default"))) uint64_t *dune_pte(void *address)
 	return dune.ready ? (uint64_t *)host_call(find_pte, (long)address, 0, 0) : NULL;
 }
 
-bool dune_pgtable_allows(uint64_t address, uint64_t error)
+static uint64_t load_entry(const uint64_t *at)
 {
-	uint64_t *note;
-	uint64_t *entry = dune_pgtable_slot(address, false, &note);
+	return __atomic_load_n(at, __ATOMIC_ACQUIRE);
+}
 
-	for (enum level level = LEVEL_1G; entry; level--) {
-		if (!(*entry & DUNE_PTE_PRESENT))
-			return false;
-		if ((error & PF_WRITE) && !(*entry & DUNE_PTE_WRITE))
-			return false;
-		if ((error & PF_USER) && !(*entry & DUNE_PTE_USER))
-			return false;
-		if ((error & PF_FETCH) && (*entry & DUNE_PTE_NX))
-			return false;
-		if (level == LEVEL_4K || (*entry & ENTRY_LARGE))
-			return true;
-		entry = table_of(*entry) + level_index(address, level - 1);
+/* The present entry that maps address, or the one where the walk ends; 0: no tile. All on
+ * the way is in *rights: a bit that they all have, NX if one has it. */
+static uint64_t walk(uint64_t address, enum level *level, uint64_t *rights)
+{
+	uint64_t *note, entry;
+	uint64_t *at = dune_pgtable_slot(address, false, &note);
+
+	*level = LEVEL_1G;
+	entry = at ? load_entry(at) : 0;
+	*rights = entry;
+	while (*level != LEVEL_4K && (entry & DUNE_PTE_PRESENT) && !(entry & ENTRY_LARGE)) {
+		--*level;
+		entry = load_entry(table_of(entry) + level_index(address, *level));
+		*rights &= entry | DUNE_PTE_NX;
+		*rights |= entry & DUNE_PTE_NX;
 	}
-	return false;
+	return entry;
+}
+
+int dune_pgtable_allows(uint64_t address, uint64_t error)
+{
+	uint64_t rights, needed = DUNE_PTE_PRESENT;
+	enum level level;
+
+	if (!walk(address, &level, &rights) && level == LEVEL_1G)
+		return -ENOENT;
+	needed |= error & PF_WRITE ? DUNE_PTE_WRITE : 0;
+	needed |= error & PF_USER ? DUNE_PTE_USER : 0;
+	return !(needed & ~rights) && !((error & PF_FETCH) && (rights & DUNE_PTE_NX));
 }

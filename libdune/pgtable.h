@@ -28,11 +28,12 @@ void *dune_pgtable_pool(void);
 /* The slot and note of a piece; makes the PDPT where there is none, if `make`.
  * NULL: none, or no memory. */
 uint64_t *dune_pgtable_slot(uint64_t address, bool make, uint64_t **note);
-/* Publishes tile at slot; -ENOMEM. */
-int dune_pgtable_map_tile(uint64_t *slot, uint32_t tile);
+/* Publishes tile at slot, for ring 3 as well if `user`; -ENOMEM. */
+int dune_pgtable_map_tile(uint64_t *slot, uint32_t tile, bool user);
 /* Lets ring 3 have what is already at slot; not to be used on split tiles. */
 void dune_pgtable_set_user(uint64_t *slot);
-/* Would the tables let an access with this #PF error code through? */
-bool dune_pgtable_allows(uint64_t address, uint64_t error);
+/* Would the tables let an access with this #PF error code through? 0 or 1; -ENOENT where
+ * the piece has no tile. Needs no lock. */
+int dune_pgtable_allows(uint64_t address, uint64_t error);
 
 #endif

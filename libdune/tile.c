@@ -62,7 +62,8 @@ static int tile_find(void)
 	return -ENOSPC;
 }
 
-static int map_locked(uint64_t piece, uint64_t *slot, uint64_t *note)
+/* The slot comes last, with ring 3's rights: trap.c looks at it without the lock. */
+static int map_locked(uint64_t piece, uint64_t *slot, uint64_t *note, bool arena)
 {
 	int tile = tile_find();
 	int result;
@@ -72,15 +73,14 @@ static int map_locked(uint64_t piece, uint64_t *slot, uint64_t *note)
 	result = dune_backend_set_tile(tile, 0, piece);
 	if (result)
 		return result;
-	tiles.piece[tile] = piece + 1;
-	*note = tile + 1;
-	result = dune_pgtable_map_tile(slot, tile);
+	result = dune_pgtable_map_tile(slot, tile, arena);
 	if (result) {
-		*note = 0;
-		tiles.piece[tile] = 0;
 		dune_backend_set_tile(tile, DUNE_TILE_CLEAR, 0);
+		return result;
 	}
-	return result;
+	tiles.piece[tile] = piece + 1;
+	*note = (tile + 1) | (arena ? NOTE_ARENA : 0);
+	return 0;
 }
 
 long dune_tile_map(long address, long flags, long unused)
@@ -94,7 +94,7 @@ long dune_tile_map(long address, long flags, long unused)
 	if (!slot)
 		result = -ENOMEM;
 	else if (!(*note & NOTE_TILE))
-		result = map_locked(address & -TILE_BYTES, slot, note);
+		result = map_locked(address & -TILE_BYTES, slot, note, flags & TILE_ARENA);
 	if (!result && (flags & TILE_PINNED))
 		*note |= NOTE_PINNED;
 	if (!result && (flags & TILE_ARENA) && !(*note & NOTE_ARENA)) {

@@ -143,11 +143,10 @@ static void restore_outer_cr2(struct dune_frame *frame)
 static bool fill_tile(struct dune_frame *frame, uint64_t address)
 {
 	bool arena = dune_arena_contains(address, 1);
-	uint64_t *slot, *note;
+	int allowed = dune_pgtable_allows(address, frame->error);
 
-	slot = dune_pgtable_slot(address, false, &note);
-	if (slot && (*note & NOTE_TILE)) /* another thread was faster, or no rights */
-		return dune_pgtable_allows(address, frame->error);
+	if (allowed >= 0) /* another thread was faster, or no rights */
+		return allowed;
 	if (address >> 47 || (dune_frame_is_user(frame) && !arena))
 		return false;
 	return !host_call(dune_tile_map, address, arena ? TILE_ARENA : 0, 0);
