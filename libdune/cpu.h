@@ -104,7 +104,8 @@ struct cpu {
 	uint64_t start_mask;		   /* signals, while all are blocked for a call */
 	struct cpu *next;		   /* all cpus of the process; under dune.lock */
 	uint64_t refused_rip, refused_gva; /* last refused access, to see a loop */
-	uint32_t refused_count;
+	uint64_t outdated_gva;		   /* last access by a tile that had been taken back */
+	uint32_t refused_count, outdated_count;
 	bool borrowed; /* a vfork child's: the parent frees it */
 };
 

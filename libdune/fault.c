@@ -388,12 +388,29 @@ static bool is_stuck(struct cpu *cpu)
 	return cpu->refused_count > 2 * MAX_REFUSALS;
 }
 
+/* Another thread took the tile back (tile.c) between the guest's walk and the module's
+ * look: the next walk finds none. */
+static bool is_outdated(struct cpu *cpu)
+{
+	volatile struct dune_run *run = cpu->run;
+
+	if ((run->memory_access & DUNE_ACCESS_WALK) ||
+	    dune_pgtable_maps(run->memory_gva, run->memory_gpa))
+		return false;
+	if (run->memory_gva != cpu->outdated_gva)
+		cpu->outdated_count = 0;
+	cpu->outdated_gva = run->memory_gva;
+	return ++cpu->outdated_count <= MAX_REFUSALS;
+}
+
 void dune_fault_memory(struct cpu *cpu)
 {
 	volatile struct dune_run *run = cpu->run;
 	uint32_t access = run->memory_access;
 	uint32_t error = PF_HOST;
 
+	if (is_outdated(cpu))
+		return;
 	if (access & DUNE_ACCESS_NO_TILE)
 		end_at_exit(cpu, DUNE_EXIT_MEMORY, "a page-table entry points outside the tiles");
 	if (access & DUNE_ACCESS_WALK)

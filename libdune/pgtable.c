@@ -26,8 +26,9 @@ enum level { LEVEL_4K, LEVEL_2M, LEVEL_1G, LEVEL_512G };
 
 static struct {
 	char *base;
-	uint64_t used; /* bytes; only grows */
-	uint64_t gpa;  /* of base */
+	uint64_t used;	 /* bytes; only grows */
+	uint64_t gpa;	 /* of base */
+	uint64_t *spare; /* the table of a piece that lost its tile; under dune.lock */
 } pool;
 
 static uint64_t level_bytes(enum level level)
@@ -104,19 +105,33 @@ uint64_t *dune_pgtable_slot(uint64_t address, bool make, uint64_t **note)
 	return slots;
 }
 
-/* A table that says what the entry says, in 512 smaller pieces. */
-static uint64_t *split_table(uint64_t entry, enum level level)
+/* What the entry says, in 512 smaller pieces. */
+static void fill_table(uint64_t *table, uint64_t entry, enum level level)
 {
-	uint64_t *table = table_alloc(1);
 	uint64_t step = level_bytes(level - 1);
 
-	if (!table)
-		return NULL;
 	if (level - 1 == LEVEL_4K)
 		entry &= ~ENTRY_LARGE;
 	for (int i = 0; i < ENTRIES; i++)
-		table[i] = entry + i * step;
+		__atomic_store_n(&table[i], entry + i * step, __ATOMIC_RELAXED);
+}
+
+static uint64_t *split_table(uint64_t entry, enum level level)
+{
+	uint64_t *table = table_alloc(1);
+
+	if (table)
+		fill_table(table, entry, level);
 	return table;
+}
+
+/* A piece loses its tile only if another is to get it: one spare table is enough. */
+static uint64_t *take_spare(void)
+{
+	uint64_t *table = pool.spare;
+
+	pool.spare = NULL;
+	return table ? table : table_alloc(1);
 }
 
 int dune_pgtable_map_tile(uint64_t *slot, uint32_t tile, bool user)
@@ -125,13 +140,23 @@ int dune_pgtable_map_tile(uint64_t *slot, uint32_t tile, bool user)
 	uint64_t *table;
 
 	if (!(dune.caps.features & DUNE_CAP_GUEST_1G)) {
-		table = split_table(entry, LEVEL_1G);
+		table = take_spare();
 		if (!table)
 			return -ENOMEM;
+		fill_table(table, entry, LEVEL_1G);
 		entry = table_entry(table);
 	}
 	__atomic_store_n(slot, entry, __ATOMIC_RELEASE);
 	return 0;
+}
+
+void dune_pgtable_unmap_tile(uint64_t *slot)
+{
+	uint64_t entry = *slot;
+
+	__atomic_store_n(slot, 0, __ATOMIC_RELEASE);
+	if (!(entry & ENTRY_LARGE))
+		pool.spare = table_of(entry);
 }
 
 void dune_pgtable_set_user(uint64_t *slot)
@@ -326,4 +351,16 @@ int dune_pgtable_allows(uint64_t address, uint64_t error)
 	needed |= error & PF_WRITE ? DUNE_PTE_WRITE : 0;
 	needed |= error & PF_USER ? DUNE_PTE_USER : 0;
 	return !(needed & ~rights) && !((error & PF_FETCH) && (rights & DUNE_PTE_NX));
+}
+
+bool dune_pgtable_maps(uint64_t address, uint64_t gpa)
+{
+	enum level level;
+	uint64_t rights, entry = walk(address, &level, &rights);
+	uint64_t offset = address % level_bytes(level);
+
+	if (!(entry & DUNE_PTE_PRESENT))
+		return false;
+	entry &= ENTRY_ADDRESS & -level_bytes(level);
+	return (entry + offset) / PAGE == gpa / PAGE;
 }

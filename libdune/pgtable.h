@@ -30,10 +30,14 @@ void *dune_pgtable_pool(void);
 uint64_t *dune_pgtable_slot(uint64_t address, bool make, uint64_t **note);
 /* Publishes tile at slot, for ring 3 as well if `user`; -ENOMEM. */
 int dune_pgtable_map_tile(uint64_t *slot, uint32_t tile, bool user);
+/* Takes it away again. To be followed by a flush before anything else is published. */
+void dune_pgtable_unmap_tile(uint64_t *slot);
 /* Lets ring 3 have what is already at slot; not to be used on split tiles. */
 void dune_pgtable_set_user(uint64_t *slot);
 /* Would the tables let an access with this #PF error code through? 0 or 1; -ENOENT where
  * the piece has no tile. Needs no lock. */
 int dune_pgtable_allows(uint64_t address, uint64_t error);
+/* Do the tables map address to gpa? Needs no lock. */
+bool dune_pgtable_maps(uint64_t address, uint64_t gpa);
 
 #endif

@@ -32,7 +32,8 @@ void dune_unlock(int *lock)
 	__atomic_store_n(lock, 0, __ATOMIC_RELEASE);
 }
 
-/* Takes a tile back from the piece that has it. */
+/* Takes a tile back from the piece that has it. No CPU has the translation any more when
+ * the module is told: it would find a guest-physical address without a tile. */
 static bool tile_evict(uint32_t tile)
 {
 	uint64_t *slot, *note;
@@ -40,11 +41,11 @@ static bool tile_evict(uint32_t tile)
 	slot = dune_pgtable_slot(tiles.piece[tile] - 1, false, &note);
 	if (*note & (NOTE_PINNED | NOTE_SPLIT | NOTE_ARENA))
 		return false;
-	__atomic_store_n(slot, 0, __ATOMIC_RELEASE);
 	*note = 0;
 	tiles.piece[tile] = 0;
-	dune_backend_set_tile(tile, DUNE_TILE_CLEAR, 0);
+	dune_pgtable_unmap_tile(slot);
 	dune_backend_flush_tlb();
+	dune_backend_set_tile(tile, DUNE_TILE_CLEAR, 0);
 	return true;
 }
 
