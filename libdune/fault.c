@@ -288,6 +288,10 @@ long dune_fault_report(long frame_at, long address, long unused)
 	if (is_of_host(frame) && !(frame->error & PF_FETCH) &&
 	    can_access(address, frame->error & PF_WRITE))
 		return 0;
+	if (dune_signal_is_in_trap_path(cpu, frame)) {
+		explain(frame, address, ": in the trap path");
+		end(SIGSEGV);
+	}
 	RAW(SYS_rt_sigprocmask, SIG_SETMASK, &all, &cpu->start_mask, 8);
 	if (cpu->signal_state != SIGNAL_NONE) {
 		if (comes_again(frame))

@@ -72,6 +72,8 @@ uint64_t dune_signal_take_frame(struct dune_state *state);
 /* signal_point.c: makes of a state in the middle of the trap path one that a handler
  * can interrupt. False: not now, the trap path will ask itself. */
 bool dune_signal_settle(struct cpu *cpu, struct dune_state *state);
+/* Would that be false for what the frame says? */
+bool dune_signal_is_in_trap_path(const struct cpu *cpu, const struct dune_frame *frame);
 void dune_signal_state_of_frame(struct dune_state *state, const struct dune_frame *frame);
 
 /* host_loop.S and fault.c: where a signal must not just return to. */

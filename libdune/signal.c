@@ -272,6 +272,7 @@ bool dune_signal_give_last(struct cpu *cpu)
 	return true;
 }
 
+/* An exception can come in the middle of the trap path, too; then it is no time yet. */
 long dune_signal_trap_exit(struct cpu *cpu, const struct dune_frame *frame)
 {
 	bool from_trap = cpu->signal_state == SIGNAL_AT_EXIT;
@@ -279,10 +280,10 @@ long dune_signal_trap_exit(struct cpu *cpu, const struct dune_frame *frame)
 
 	get_state(cpu, &state);
 	dune_signal_state_of_frame(&state, frame);
-	if (cpu->signal_state == SIGNAL_NONE)
-		set_state(cpu, &state);
-	else
+	if (cpu->signal_state != SIGNAL_NONE && dune_signal_settle(cpu, &state))
 		give(cpu, &state, from_trap ? frame : NULL);
+	else
+		set_state(cpu, &state);
 	return state.gpr[DUNE_RAX];
 }
 

@@ -21,6 +21,7 @@
 #include "trap.h"
 
 #define SYSCALL_BYTES 2
+#define NR_LEVELS     11 /* of all trap stacks */
 
 static bool is_between(uint64_t address, const char *start, const char *end)
 {
@@ -78,42 +79,51 @@ void dune_signal_state_of_frame(struct dune_state *state, const struct dune_fram
 	state->fs_base = frame->fs_base;
 }
 
+/* The frame of an exception is at the top of its level. NULL: not on a trap stack. */
+static struct dune_frame *frame_of_level(const struct cpu *cpu, uint64_t rsp)
+{
+	static const struct {
+		uint64_t bottom, top;
+	} stacks[] = {
+		{ CPU_IST1_BOTTOM, CPU_IST1_TOP },
+		{ CPU_IST2_BOTTOM, CPU_IST2_TOP },
+		{ CPU_IST3_BOTTOM, CPU_IST3_TOP },
+	};
+	uint64_t offset;
+
+	for (int i = 0; i < 3; i++) {
+		offset = rsp - (uint64_t)cpu - stacks[i].bottom;
+		if (offset < stacks[i].top - stacks[i].bottom)
+			return (void *)(rsp - offset % CPU_IST_LEVEL + CPU_IST_LEVEL - FRAME_BYTES);
+	}
+	return NULL;
+}
+
 /*
- * The frame of an exception starts at the top of its level, that of a system call and
- * of dune_ring3_run() below the context. At the end of a system call RSP may already be
- * ring 3's: it is not asked there.
+ * That of a system call and of dune_ring3_run() is below the context. At the end of a
+ * system call RSP may already be ring 3's: it is not asked there.
  */
 static struct dune_frame *frame_of_tail(const struct cpu *cpu, const struct dune_state *state,
 					bool to_user)
 {
 	uint64_t rsp = state->gpr[DUNE_RSP];
 	uint64_t context_frame = (uint64_t)cpu->ring3 - FRAME_BYTES;
-	uint64_t offset = rsp - ((uint64_t)cpu + CPU_IST1_BOTTOM);
-	uint64_t level_top;
 
 	if (!to_user && state->rip >= (uint64_t)dune_trap_lstar)
 		return (struct dune_frame *)context_frame;
 	if (cpu->ring3 && rsp - context_frame <= FRAME_BYTES)
 		return (struct dune_frame *)context_frame;
-	if (offset >= CPU_IST3_TOP - CPU_IST1_BOTTOM)
-		return (struct dune_frame *)context_frame;
-	if (rsp - (uint64_t)cpu >= CPU_IST2_BOTTOM) /* a guard page more */
-		offset = rsp - ((uint64_t)cpu + CPU_IST2_BOTTOM);
-	level_top = rsp - offset % CPU_IST_LEVEL + CPU_IST_LEVEL;
-	return (struct dune_frame *)(level_top - FRAME_BYTES);
+	return frame_of_level(cpu, rsp) ?: (struct dune_frame *)context_frame;
 }
 
-static bool settle_tail(const struct cpu *cpu, struct dune_state *state)
+static void settle_tail(const struct cpu *cpu, struct dune_state *state)
 {
 	bool to_user = is_between(state->rip, dune_trap_to_user, dune_trap_to_user_end);
 	struct dune_frame *frame = frame_of_tail(cpu, state, to_user);
 
 	if (to_user)
 		frame->cs = DUNE_SEL_CODE3; /* whatever dune_ring3_run() was told */
-	if (dune_frame_is_user(frame) && frame->rip >> 47)
-		return false; /* the trap path makes it a #GP, and comes again */
 	dune_signal_state_of_frame(state, frame);
-	return true;
 }
 
 /* GS is being looked at, or ring 3's call is coming back: go on as if it had not. */
@@ -134,32 +144,14 @@ static void undo_call_return(const struct cpu *cpu, struct dune_state *state)
 	state->rip = dune_ring3_return - SYSCALL_BYTES;
 }
 
-/* The guest's registers are still here. */
-static void restore_float(const struct ring3_context *context)
-{
-	__asm__ volatile("fninit\n\tfldcw %0\n\tldmxcsr %1" ::"m"(context->x87_control),
-			 "m"(context->mxcsr));
-}
-
+/* Up to where stack and FS are ring 0's: from there on a handler can run. The caller of
+ * the call gave the pointer that comes next, so it is not followed here. */
 static void finish_call_return(struct cpu *cpu, struct dune_state *state)
 {
-	struct ring3_context *context = (void *)state->gpr[DUNE_R11];
-	static const int callee_saved[] = { DUNE_R15, DUNE_R14, DUNE_R13,
-					    DUNE_R12, DUNE_RBP, DUNE_RBX };
-
-	restore_gs(cpu, state);
-	restore_float(context);
-	if (state->rip < (uint64_t)dune_trap_call_done_fs)
-		cpu->fs_ring3 = state->fs_base;
-	if (state->rip < (uint64_t)dune_trap_call_done_stored)
-		*context->value = state->gpr[DUNE_RAX];
-	for (unsigned i = 0; i < 6; i++)
-		state->gpr[callee_saved[i]] = context->callee_saved[i];
+	cpu->fs_ring3 = state->fs_base;
 	state->fs_base = cpu->fs_ring0;
-	state->rip = context->return_address;
-	state->gpr[DUNE_RSP] = (uint64_t)&context->end;
-	state->gpr[DUNE_RAX] = 0;
-	cpu->ring3 = context->previous;
+	state->gpr[DUNE_RSP] = state->gpr[DUNE_R11] + RING3_PREVIOUS;
+	state->rip = (uint64_t)dune_trap_call_done_fs;
 	go_to_ring0(state, RFLAGS_RING0);
 }
 
@@ -173,33 +165,80 @@ static void finish_call(const struct cpu *cpu, struct dune_state *state)
 	go_to_ring3(state, RFLAGS_RING3);
 }
 
-bool dune_signal_settle(struct cpu *cpu, struct dune_state *state)
-{
-	uint64_t rip = state->rip;
+enum point {
+	PROGRAM,       /* a handler can run as it is */
+	TAIL,	       /* the frame says what comes */
+	CALL,	       /* dune_ring3_call(): on the way to ring 3 */
+	CALL_RETURNS,  /* … and back: ring 3 can make its system call again */
+	CALL_RETURNED, /* … on: not any more, R11 says all */
+	TRAP_PATH,     /* not now */
+};
 
-	if (state->cs & 3)
-		return true;
-	if (is_between(rip, dune_ring3_call_fs, dune_ring3_call_sysret + 1)) {
-		finish_call(cpu, state);
-		return true;
-	}
-	if (!is_between(rip, dune_trap_entry_start, dune_trap_entry_end))
-		return true;
+static enum point point_of(const struct cpu *cpu, uint64_t rip, uint64_t rcx, uint64_t r11)
+{
+	if (is_between(rip, dune_ring3_call_fs, dune_ring3_call_sysret + 1))
+		return CALL;
+	if (!is_between(rip, dune_trap_entry_start, dune_trap_entry_end) ||
+	    is_between(rip, dune_trap_call_done_fs, dune_trap_no_call))
+		return PROGRAM;
 	if (in_tail(rip))
-		return settle_tail(cpu, state);
-	if (is_between(rip, dune_trap_lstar, dune_trap_from_ring3) &&
-	    (state->gpr[DUNE_R11] & RFLAGS_IOPL))
-		return true; /* ring 0's own system call */
-	if (is_between(rip, dune_trap_call_done, dune_trap_entry_end) &&
-	    rip < (uint64_t)dune_trap_no_call) {
-		finish_call_return(cpu, state);
-		return true;
-	}
-	if ((is_between(rip, dune_trap_lstar, dune_trap_system_call) &&
-	     state->gpr[DUNE_RCX] == dune_ring3_return && cpu->ring3->value) ||
-	    is_between(rip, dune_trap_call_start, dune_trap_call_done)) {
-		undo_call_return(cpu, state);
-		return true;
+		return TAIL;
+	if (is_between(rip, dune_trap_lstar, dune_trap_from_ring3) && (r11 & RFLAGS_IOPL))
+		return PROGRAM; /* ring 0's own system call */
+	if (is_between(rip, dune_trap_call_done, dune_trap_call_done_fs))
+		return CALL_RETURNED;
+	if ((is_between(rip, dune_trap_lstar, dune_trap_system_call) && rcx == dune_ring3_return &&
+	     cpu->ring3->value) ||
+	    is_between(rip, dune_trap_call_start, dune_trap_call_done))
+		return CALL_RETURNS;
+	return TRAP_PATH;
+}
+
+/* Is this a handler of an exception that came in the middle of the trap path? FS may
+ * still be ring 3's there. */
+static bool came_in_trap_path(const struct cpu *cpu, uint64_t rsp)
+{
+	const struct dune_frame *frame;
+
+	for (int i = 0; i < NR_LEVELS; i++) {
+		frame = frame_of_level(cpu, rsp);
+		if (!frame || dune_frame_is_user(frame))
+			return false;
+		if (point_of(cpu, frame->rip, frame->rcx, frame->r11) != PROGRAM)
+			return true;
+		rsp = frame->rsp;
 	}
 	return false;
+}
+
+/* What a tail goes back to may be the trap path, too. */
+bool dune_signal_settle(struct cpu *cpu, struct dune_state *state)
+{
+	if (state->cs & 3)
+		return true;
+	switch (point_of(cpu, state->rip, state->gpr[DUNE_RCX], state->gpr[DUNE_R11])) {
+	case PROGRAM:
+		return !came_in_trap_path(cpu, state->gpr[DUNE_RSP]);
+	case TAIL:
+		settle_tail(cpu, state);
+		return dune_signal_settle(cpu, state);
+	case CALL:
+		finish_call(cpu, state);
+		return true;
+	case CALL_RETURNS:
+		undo_call_return(cpu, state);
+		return true;
+	case CALL_RETURNED:
+		finish_call_return(cpu, state);
+		return true;
+	case TRAP_PATH:
+		break;
+	}
+	return false;
+}
+
+bool dune_signal_is_in_trap_path(const struct cpu *cpu, const struct dune_frame *frame)
+{
+	return !dune_frame_is_user(frame) &&
+	       point_of(cpu, frame->rip, frame->rcx, frame->r11) == TRAP_PATH;
 }

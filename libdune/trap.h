@@ -24,7 +24,7 @@ extern char *const dune_trap_tails[], *const dune_trap_tails_end[];
 extern char dune_trap_to_user[], dune_trap_to_user_end[];
 extern char dune_trap_from_ring3[], dune_trap_system_call[], dune_trap_call_start[];
 extern char dune_trap_no_call[];
-extern char dune_trap_call_done[], dune_trap_call_done_fs[], dune_trap_call_done_stored[];
+extern char dune_trap_call_done[], dune_trap_call_done_fs[];
 
 /* trap_fpu.S */
 void dune_trap_save_fpu(struct dune_frame *frame);

@@ -244,8 +244,6 @@ hidden_label dune_trap_system_call
 	mov	%rsp, %rdi
 	call	*(dune_trap_table + 8 * TRAP_SYSCALL)(%rip)
 .Lreturn:
-	tail_begin
-	look_for_signal
 	/* SYSRET takes rip from rcx and flags from r11, and faults in ring 0, on
 	 * ring 3's stack, where rip is not canonical. */
 	mov	FRAME_RIP(%rsp), %rcx
@@ -261,24 +259,32 @@ hidden_label dune_trap_system_call
 	jne	.Lslow
 	test	$~(RFLAGS_USER | 2), %r11d
 	jnz	.Lslow
+	tail_begin
+	look_for_signal
 	mov	FRAME_FS_BASE(%rsp), %rax
 	wrfsbase %rax
 	pop_registers
 	mov	(FRAME_RSP - FRAME_FS_BASE)(%rsp), %rsp
 	sysretq
+	tail_end
 
 .Lslow:
 	testb	$3, FRAME_CS(%rsp)
 	jz	.Lto_ring0
 	mov	FRAME_RIP(%rsp), %rax
 	shr	$47, %rax
-	jz	dune_trap_to_user
+	jnz	.Lbad_rip
+	tail_begin
+	look_for_signal
+	jmp	dune_trap_to_user
 	tail_end
+.Lbad_rip:
 	mov	%rsp, %rdi
 	call	dune_trap_bad_user_rip
 	jmp	.Lreturn
 .Lto_ring0:
 	tail_begin
+	look_for_signal
 	pop_and_iret
 	tail_end
 
@@ -327,7 +333,6 @@ hidden_label dune_trap_call_done_fs
 	ldmxcsr	RING3_MXCSR(%r11)
 	pop	%rcx
 	mov	%rax, (%rcx)
-hidden_label dune_trap_call_done_stored
 	pop_callee_saved
 	xor	%eax, %eax
 	ret

@@ -29,6 +29,13 @@
 	syscall
 	ret
 
+	/* What the argument points to goes to ss; a #DB for it comes behind the syscall. */
+	ATTACK attack_mov_ss
+	mov	$39, %eax
+	mov	(%rdi), %ss
+	syscall
+	ret
+
 	ATTACK attack_syscall_rsp
 	mov	%rsp, %r12
 	mov	%rdi, %rsp

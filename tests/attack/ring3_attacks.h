@@ -12,6 +12,7 @@ extern const char attack_return[];	   /* returns its first argument */
 extern const char attack_return_address[]; /* says where it goes back to */
 extern const char attack_vmcall[];	   /* rax, rdi, rsi = the arguments */
 extern const char attack_syscall[];	   /* a system call; returns its result */
+extern const char attack_mov_ss[];	   /* loads ss from the argument; then syscall */
 extern const char attack_syscall_rsp[];	   /* the same with rsp = the argument */
 extern const char attack_fault_rsp[];	   /* ud2 with rsp = the argument */
 extern const char attack_syscall_flags[];  /* with these flags; returns those after it */

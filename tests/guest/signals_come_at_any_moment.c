@@ -6,69 +6,19 @@
 #define _GNU_SOURCE
 #include "guest.h"
 #include "faults.h"
+#include "ticks.h"
 
-#include <setjmp.h>
-#include <signal.h>
-#include <stdbool.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 
-#define TICK_US 700
-#define SECONDS 1
-
-static volatile sig_atomic_t ticks, queued;
-
-static void on_tick(int signal)
-{
-	(void)signal;
-	ticks++;
-}
-
-static void start_ticks(void)
-{
-	struct itimerval timer = { { 0, TICK_US }, { 0, TICK_US } };
-
-	CHECK(signal(SIGALRM, on_tick) != SIG_ERR);
-	CHECK_OK(setitimer(ITIMER_REAL, &timer, NULL));
-}
-
-static void stop_ticks(void)
-{
-	const struct itimerval none = { 0 };
-
-	CHECK_OK(setitimer(ITIMER_REAL, &none, NULL));
-}
-
-static uint64_t now_us(void)
-{
-	struct timespec now;
-
-	CHECK_OK(clock_gettime(CLOCK_MONOTONIC, &now));
-	return now.tv_sec * 1000000ull + now.tv_nsec / 1000;
-}
-
-/* For loops: until the time is over. */
-static uint64_t end_us;
+static volatile sig_atomic_t queued;
 
 static void begin(void)
 {
 	enter_dune();
-	start_ticks();
-	end_us = now_us() + SECONDS * 1000000ull;
-}
-
-static bool goes_on(void)
-{
-	return now_us() < end_us;
-}
-
-static void end(void)
-{
-	stop_ticks();
-	CHECK(ticks > 100);
+	ticks_begin();
 }
 
 static void copies_that_fail(void)
@@ -78,11 +28,11 @@ static void copies_that_fail(void)
 
 	begin();
 	CHECK_EQ(dune_arena_create(0, DUNE_ARENA_BYTES, 0, &arena), 0);
-	while (goes_on()) {
+	while (ticks_go_on()) {
 		CHECK_EQ(dune_copy_from_user(&byte, (uintptr_t)arena, 1), -EFAULT);
 		CHECK_EQ(dune_copy_to_user((uintptr_t)arena, &byte, 1), -EFAULT);
 	}
-	end();
+	ticks_end();
 }
 
 static void faults_of_ring_3(void)
@@ -92,7 +42,7 @@ static void faults_of_ring_3(void)
 
 	begin();
 	ring3_place(faults, faults_end);
-	while (goes_on()) {
+	while (ticks_go_on()) {
 		how = (struct dune_ring3_end){ 0 };
 		CHECK_EQ(dune_ring3_call(ring3_at(fault_read), ring3_stack_top(),
 					 ring3_data() + PAGE_BYTES, 0, 0, &value, &how),
@@ -100,7 +50,7 @@ static void faults_of_ring_3(void)
 		CHECK_EQ(how.vector, 14);
 		CHECK_EQ(how.address, ring3_data() + PAGE_BYTES);
 	}
-	end();
+	ticks_end();
 }
 
 /* ---- Faults that have a handler ---- */
@@ -123,11 +73,11 @@ static void accesses_that_are_mended(void)
 	page = map_pages(1, PROT_READ | PROT_WRITE);
 	begin();
 	CHECK(signal(SIGSEGV, on_bad_page) != SIG_ERR);
-	for (turns = 0; goes_on(); turns++) {
+	for (turns = 0; ticks_go_on(); turns++) {
 		CHECK_OK(mprotect(page, PAGE_BYTES, turns & 1 ? PROT_NONE : PROT_READ));
 		*page = 1;
 	}
-	end();
+	ticks_end();
 	CHECK_EQ(faulted, turns);
 }
 
@@ -145,12 +95,12 @@ static void jumps_from_faults(void)
 	begin();
 	CHECK(signal(SIGSEGV, on_bad_code) != SIG_ERR);
 	CHECK(signal(SIGFPE, on_bad_code) != SIG_ERR);
-	for (turns = 0; goes_on(); turns++)
+	for (turns = 0; ticks_go_on(); turns++)
 		if (!sigsetjmp(back, 1)) {
 			((void (*)(void *))codes[turns % 3])(NULL);
 			FAIL("no fault");
 		}
-	end();
+	ticks_end();
 	CHECK_EQ(faulted, turns);
 }
 
@@ -166,9 +116,9 @@ static void breakpoints(void)
 
 	begin();
 	CHECK(signal(SIGTRAP, on_breakpoint) != SIG_ERR);
-	for (turns = 0; goes_on(); turns++)
+	for (turns = 0; ticks_go_on(); turns++)
 		((void (*)(void))fault_breakpoint)();
-	end();
+	ticks_end();
 	CHECK_EQ(faulted, turns);
 }
 
@@ -197,13 +147,13 @@ static void two_timers(void)
 
 	begin();
 	start_other_ticks();
-	while (goes_on())
+	while (ticks_go_on())
 		;
 	CHECK_OK(sigprocmask(SIG_BLOCK, NULL, &mask));
 	CHECK(!sigismember(&mask, SIGALRM));
 	CHECK(!sigismember(&mask, SIGUSR1));
 	CHECK(queued > 100);
-	end();
+	ticks_end();
 }
 
 /* ---- Children: a signal that the parent has caught is not theirs ---- */
@@ -228,14 +178,14 @@ static void forks_in_a_loop(void)
 	parent = getpid();
 	begin();
 	CHECK(signal(SIGALRM, on_tick_of_parent) != SIG_ERR);
-	while (goes_on()) {
+	while (ticks_go_on()) {
 		child = CHECK_OK(syscall(SYS_fork)); /* fork() would block all signals first */
 		if (!child)
 			syscall(SYS_exit_group, 0);
 		while (waitpid(child, NULL, 0) != child)
 			;
 	}
-	end();
+	ticks_end();
 	CHECK_EQ(*in_children, 0);
 }
 
