@@ -8,6 +8,7 @@
 
 #include <linux/mm.h>
 #include <linux/mmu_notifier.h>
+#include <linux/perf_event.h>
 #include <linux/pgtable.h>
 #include <linux/syscore_ops.h>
 #include <linux/version.h>
@@ -66,16 +67,19 @@ typedef int compat_young_t;
 
 /*
  * CR4 has a per-CPU shadow that only the kernel's own function keeps right;
- * later kernels give that function to KVM alone. There, KVM must hold VMX.
+ * later kernels give that function to KVM alone. There, KVM must hold VMX. And
+ * perf must not turn Intel PT on while VMX is, on CPUs that cannot have both.
  */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
 #define compat_can_own_vmx() true
 #define compat_cr4_set_vmxe() cr4_set_bits_irqsoff(X86_CR4_VMXE)
 #define compat_cr4_clear_vmxe() cr4_clear_bits_irqsoff(X86_CR4_VMXE)
+#define compat_intel_pt_handle_vmx(on) intel_pt_handle_vmx(on)
 #else
 #define compat_can_own_vmx() false
 #define compat_cr4_set_vmxe() ((void)0)
 #define compat_cr4_clear_vmxe() ((void)0)
+#define compat_intel_pt_handle_vmx(on) ((void)0)
 #endif
 
 /*

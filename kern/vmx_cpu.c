@@ -38,7 +38,9 @@ static int cpu_on(void)
 		return -EBUSY; /* somebody else's */
 	*region = dune_vmx_caps.revision;
 	compat_cr4_set_vmxe();
+	compat_intel_pt_handle_vmx(1);
 	if (vmx_on(__pa(region))) {
+		compat_intel_pt_handle_vmx(0);
 		compat_cr4_clear_vmxe();
 		return -EIO;
 	}
@@ -52,6 +54,7 @@ static void cpu_off(void *unused)
 		return;
 	dune_vmcs_clear_cpu();
 	vmx_off();
+	compat_intel_pt_handle_vmx(0);
 	compat_cr4_clear_vmxe();
 	this_cpu_write(own_on, false);
 }
