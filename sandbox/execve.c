@@ -182,8 +182,10 @@ static long run_next(const struct sandbox_call *call, const struct sandbox_hando
 	if (call->box->trace_fd >= 0)
 		sandbox_trace_call(call, 0);
 	keep_all(next, high, true);
+	sandbox_signals_drop_handlers(&call->box->signals, true);
 	result = dune_syscall(SYS_execve, (long)"/proc/self/exe", (long)argv, (long)environ, 0, 0,
 			      0);
+	sandbox_signals_drop_handlers(&call->box->signals, false);
 	keep_all(next, high, false);
 	close(high);
 	return result;

@@ -114,18 +114,40 @@ long emulate_tgkill(struct sandbox_call *call)
 			   call->arg[2]);
 }
 
+/* What a handler is mostly for cleaning up, after which the program ends all the same. */
+static bool asks_to_end(int signal)
+{
+	return signal == SIGHUP || signal == SIGINT || signal == SIGQUIT || signal == SIGPIPE ||
+	       signal == SIGTERM || signal == SIGXCPU;
+}
+
 /*
  * The kernel has to know what is ignored (a write to a broken pipe); a handler it must not know,
- * for it would run it outside Dune.
+ * for it would run it outside Dune. A signal that has one is lost, which to the kernel is ignored,
+ * unless the default action is nearer to what the handler would do: a program must not outlive all
+ * requests to end, and a parent who ignores SIGCHLD cannot wait.
  */
 static void tell_kernel(int signal, uint64_t handler)
 {
-	struct sigaction action = { .sa_handler =
-					    handler == (uint64_t)SIG_IGN ? SIG_IGN : SIG_DFL };
+	struct sigaction action = { .sa_handler = SIG_DFL };
 
+	if (handler == (uint64_t)SIG_IGN ||
+	    (handler != (uint64_t)SIG_DFL && !asks_to_end(signal) && !ignored_by_default(signal) &&
+	     !stops_by_default(signal)))
+		action.sa_handler = SIG_IGN;
 	if (signal != SIGSEGV && signal != SIGBUS && signal != SIGILL && signal != SIGFPE &&
 	    signal != SIGTRAP)
 		sigaction(signal, &action, NULL);
+}
+
+void sandbox_signals_drop_handlers(const struct sandbox_signals *signals, bool drop)
+{
+	for (int signal = 1; signal <= SANDBOX_NR_SIGNALS; signal++) {
+		uint64_t handler = signals->action[signal].handler;
+
+		if (handler != (uint64_t)SIG_DFL && handler != (uint64_t)SIG_IGN)
+			tell_kernel(signal, drop ? (uint64_t)SIG_DFL : handler);
+	}
 }
 
 long emulate_rt_sigaction(struct sandbox_call *call)

@@ -5,6 +5,7 @@
 #ifndef SANDBOX_SIGNALS_H
 #define SANDBOX_SIGNALS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define SANDBOX_NR_SIGNALS	   64
@@ -19,7 +20,8 @@ struct sandbox_sigaction {
 
 /*
  * What the program has asked for. Handlers are recorded and reported, but not run yet: a signal
- * that has one is lost; one that is ignored or has its default action does what it should.
+ * that has one is lost, but for requests to end from outside; one that is ignored or has its default
+ * action does what it should.
  */
 struct sandbox_signals {
 	struct sandbox_sigaction action[SANDBOX_NR_SIGNALS + 1]; /* by number */
@@ -30,6 +32,12 @@ struct sandbox_signals {
 		uint64_t bytes;
 	} stack; /* sigaltstack */
 };
+
+/*
+ * Around execve(): what has a handler gets its default action, as the kernel does it; with false,
+ * as it was, if there is no new program after all.
+ */
+void sandbox_signals_drop_handlers(const struct sandbox_signals *signals, bool drop);
 
 long emulate_kill(struct sandbox_call *call);
 long emulate_tkill(struct sandbox_call *call);

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A signal for which the program has a handler is lost: it neither runs the handler nor ends the
+ * program, unless it asks for just that; and a new program has the default action again.
+ */
+#include "sandboxed.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static volatile int handled;
+
+static void handler(int signal)
+{
+	(void)signal;
+	handled++;
+}
+
+static void sleep_ms(long ms)
+{
+	struct timespec rest = { ms / 1000, ms % 1000 * 1000000 };
+
+	while (nanosleep(&rest, &rest))
+		CHECK_EQ(errno, EINTR);
+}
+
+static void raise_alarm(void)
+{
+	const struct itimerval soon = { .it_value.tv_usec = 10000 };
+
+	CHECK_EQ(setitimer(ITIMER_REAL, &soon, NULL), 0);
+	sleep_ms(100);
+}
+
+static int wait_for(pid_t child)
+{
+	int status = -1;
+
+	CHECK_EQ(waitpid(child, &status, 0), child);
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static void timers_do_not_end_it(void)
+{
+	CHECK(signal(SIGALRM, handler) == SIG_DFL);
+	raise_alarm();
+	CHECK_EQ(handled, 0);
+}
+
+/* A child with this handler is sent this signal, and then may end with 17. */
+static int signal_child(int number)
+{
+	int ends[2], ready[2];
+	char byte = 0;
+	pid_t child;
+
+	CHECK_EQ(pipe(ends), 0);
+	CHECK_EQ(pipe(ready), 0);
+	child = fork();
+	CHECK(child >= 0);
+	if (!child) {
+		signal(number, handler);
+		close(ends[1]);
+		CHECK_EQ(write(ready[1], &byte, 1), 1);
+		_exit(read(ends[0], &byte, 1) == 0 ? 17 : 1);
+	}
+	CHECK_EQ(read(ready[0], &byte, 1), 1);
+	close(ends[0]);
+	CHECK_EQ(kill(child, number), 0);
+	close(ends[1]);
+	return wait_for(child);
+}
+
+static void others_do_not_end_it(void)
+{
+	CHECK_EQ(signal_child(SIGUSR1), 17);
+	CHECK_EQ(signal_child(SIGUSR2), 17);
+	CHECK_EQ(signal_child(SIGIO), 17);
+	CHECK_EQ(signal_child(SIGRTMIN + 1), 17);
+	CHECK_EQ(signal_child(SIGWINCH), 17);
+}
+
+/* Its handler would clean up, and end it. */
+static void requests_to_end_do(void)
+{
+	const int requests[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM };
+	int ends[2];
+	pid_t child;
+
+	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++)
+		CHECK_EQ(signal_child(requests[i]), 128 + requests[i]);
+	CHECK_EQ(pipe(ends), 0);
+	close(ends[0]);
+	child = fork();
+	CHECK(child >= 0);
+	if (!child) {
+		signal(SIGPIPE, handler);
+		_exit(write(ends[1], "x", 1) == 1);
+	}
+	CHECK_EQ(wait_for(child), 128 + SIGPIPE);
+}
+
+/* If SIGCHLD were ignored there would be nobody to wait for. */
+static void children_are_waited_for(void)
+{
+	pid_t child;
+
+	signal(SIGCHLD, handler);
+	child = fork();
+	CHECK(child >= 0);
+	if (!child)
+		_exit(3);
+	sleep_ms(100);
+	CHECK_EQ(wait_for(child), 3);
+}
+
+static void default_actions_come_back(void)
+{
+	signal(SIGALRM, handler);
+	signal(SIGALRM, SIG_DFL);
+	raise_alarm();
+}
+
+static void new_programs_have_no_handlers(void)
+{
+	pid_t child = fork();
+
+	CHECK(child >= 0);
+	if (!child) {
+		signal(SIGALRM, handler);
+		execl("/nonexistent", "x", NULL);
+		raise_alarm();
+		execl("/proc/self/exe", "x", INSIDE, "raise_alarm", NULL);
+		_exit(1);
+	}
+	CHECK_EQ(wait_for(child), 128 + SIGALRM);
+	child = fork();
+	CHECK(child >= 0);
+	if (!child) {
+		signal(SIGALRM, SIG_IGN);
+		execl("/proc/self/exe", "x", INSIDE, "raise_alarm", NULL);
+		_exit(1);
+	}
+	CHECK_EQ(wait_for(child), 0);
+}
+
+static const struct inside_case cases[] = {
+	inside_case(timers_do_not_end_it),
+	inside_case(others_do_not_end_it),
+	inside_case(requests_to_end_do),
+	inside_case(children_are_waited_for),
+	inside_case(default_actions_come_back),
+	inside_case(new_programs_have_no_handlers),
+	inside_case(raise_alarm),
+	{ 0 },
+};
+
+/* ---- Outside ------------------------------------------------------------ */
+
+static void without_a_handler_they_end_it(void **state)
+{
+	struct outcome outcome;
+
+	(void)state;
+	RUN_SANDBOXED(&outcome, own_path(), INSIDE, "default_actions_come_back");
+	assert_int_equal(outcome.signal, SIGALRM);
+	outcome_free(&outcome);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		inside_test(timers_do_not_end_it),
+		inside_test(others_do_not_end_it),
+		inside_test(requests_to_end_do),
+		inside_test(children_are_waited_for),
+		inside_test(new_programs_have_no_handlers),
+		cmocka_unit_test(without_a_handler_they_end_it),
+	};
+
+	inside_main(argc, argv, cases);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
