@@ -76,6 +76,7 @@ void dune_ept_del_user(struct dune_ept *ept, struct dune_ept_user *user)
  * off, so the CPUs that wait for it answer the flush.
  */
 void dune_ept_unlock(struct dune_ept *ept, struct dune_ept_removed *removed)
+	__releases(&ept->lock)
 {
 	if (removed->any)
 		dune_ept_flush(ept);

@@ -58,7 +58,8 @@ bool dune_ept_zap(struct dune_ept *ept, unsigned long start, unsigned long end);
 bool dune_ept_test(struct dune_ept *ept, unsigned long hva);
 
 /* After a change of ept->tables: no CPU has what was taken out on return. */
-void dune_ept_unlock(struct dune_ept *ept, struct dune_ept_removed *removed);
+void dune_ept_unlock(struct dune_ept *ept, struct dune_ept_removed *removed)
+	__releases(&ept->lock);
 void dune_ept_flush(struct dune_ept *ept);
 void dune_ept_add_user(struct dune_ept *ept, struct dune_ept_user *user);
 void dune_ept_del_user(struct dune_ept *ept, struct dune_ept_user *user);

@@ -111,9 +111,10 @@ static void one_gigabyte(void)
 {
 	char *end;
 
-	TEST_REQUIRE(file_write(POOL_1G "nr_hugepages", "1") &&
-			     file_number(POOL_1G "free_hugepages", NULL) > 0,
-		     "no gigabyte of memory in one piece is free: start Linux with hugepagesz=1G hugepages=1");
+	TEST_REQUIRE(
+		file_write(POOL_1G "nr_hugepages", "1") &&
+			file_number(POOL_1G "free_hugepages", NULL) > 0,
+		"no gigabyte of memory in one piece is free: start Linux with hugepagesz=1G hugepages=1");
 	huge = mmap(NULL, GIANT_BYTES, PROT_READ | PROT_WRITE,
 		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | 30 << MAP_HUGE_SHIFT, -1, 0);
 	CHECK(huge != MAP_FAILED);
