@@ -443,6 +443,13 @@ static void start(void *(*function)(void *number), uintptr_t number)
 	CHECK_EQ(pthread_create(&thread, NULL, function, (void *)number), 0);
 }
 
+/* On a slow kernel it takes longer; the harness ends what takes for ever. */
+static bool enough_has_happened(void)
+{
+	return nr_looks_inside > 100 && nr_looks_outside > 100 && nr_changes > 100 &&
+	       nr_faults > 10 && nr_forks > 2;
+}
+
 static void stress(void)
 {
 	struct dune_counts counts;
@@ -455,7 +462,7 @@ static void stress(void)
 	probe_init();
 	for (uintptr_t i = 0; i < NR_INSIDE; i++)
 		start(work_inside, i);
-	for (unsigned i = 0; i < 10 * seconds(); i++)
+	for (unsigned tenths = 0; tenths < 10 * seconds() || !enough_has_happened(); tenths++)
 		usleep(100000);
 	atomic_store(&stop, true);
 	while (nr_running)
@@ -470,8 +477,6 @@ static void stress(void)
 		     "EPT: %lu entries made, %lu taken back",
 		     nr_looks_inside, nr_looks_outside, nr_changes, nr_faults, nr_forks,
 		     counts.ept_mapped, counts.ept_zapped);
-	CHECK(nr_looks_inside > 100 && nr_looks_outside > 100 && nr_changes > 100 &&
-	      nr_faults > 10 && nr_forks > 2);
 }
 
 static struct harness_case stress_case = { .run = stress };
