@@ -13,8 +13,10 @@
 #define HYPERCALL_LEAVE	 0x40000001 /* rsp in rdi: go on there, outside */
 
 #ifndef __ASSEMBLY__
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/syscall.h>
 
 static inline long raw_syscall(long nr, long a, long b, long c, long d, long e, long f)
 {
@@ -50,16 +52,37 @@ static inline bool in_ring0(void)
 	return !(cs & 3);
 }
 
+/* For threads outside, whose handlers run at once: none may come while dune.lock is held. */
+static inline uint64_t block_signals(void)
+{
+	uint64_t all = ~0ull, before = 0;
+
+	RAW(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof(all));
+	return before;
+}
+
+static inline void restore_signals(uint64_t mask)
+{
+	RAW(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, sizeof(mask));
+}
+
 typedef long (*host_function)(long a, long b, long c);
 
-/* Calls function outside, on the host stack, from ring 0 or from outside. */
+/* Calls function outside, on the host stack, from ring 0 or from outside. Signal handlers
+ * wait until it is back. */
 static inline long host_call(host_function function, long a, long b, long c)
 {
-	register long r10 __asm__("r10") = c;
+	register long r10 __asm__("r10");
+	uint64_t mask;
 	long result;
 
-	if (!in_ring0())
-		return function(a, b, c);
+	if (!in_ring0()) {
+		mask = block_signals();
+		result = function(a, b, c);
+		restore_signals(mask);
+		return result;
+	}
+	r10 = c;
 	__asm__ volatile("vmcall"
 			 : "=a"(result)
 			 : "a"((long)HYPERCALL_CALL), "D"(function), "S"(a), "d"(b), "r"(r10)

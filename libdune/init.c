@@ -50,6 +50,23 @@ PUBLIC int dune_init(void)
 	return 0;
 }
 
+static int create_cpu(struct cpu **cpu)
+{
+	uint64_t mask = block_signals();
+	int result = dune_cpu_create(cpu);
+
+	restore_signals(mask);
+	return result;
+}
+
+static void destroy_cpu(struct cpu *cpu)
+{
+	uint64_t mask = block_signals();
+
+	dune_cpu_destroy(cpu);
+	restore_signals(mask);
+}
+
 PUBLIC int dune_enter(void)
 {
 	struct cpu *cpu;
@@ -61,11 +78,11 @@ PUBLIC int dune_enter(void)
 		return -EBUSY;
 	if (!dune.cpus)
 		dune_signal_take_over();
-	result = dune_cpu_create(&cpu);
+	result = create_cpu(&cpu);
 	if (!result) {
 		result = dune_enter_switch(cpu);
 		if (result)
-			dune_cpu_destroy(cpu);
+			destroy_cpu(cpu);
 	}
 	if (result && !dune.cpus)
 		dune_signal_give_back();
@@ -87,7 +104,7 @@ PUBLIC int dune_leave(void)
 		return -EPERM;
 	if (is_in_trap(dune_cpu_current()))
 		return -EBUSY;
-	dune_cpu_destroy(dune_leave_switch());
+	destroy_cpu(dune_leave_switch());
 	if (!dune.cpus)
 		dune_signal_give_back();
 	return 0;

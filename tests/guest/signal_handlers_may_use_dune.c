@@ -55,7 +55,7 @@ static void on_alarm(int number)
 		siglongjmp(back, 1);
 }
 
-static void while_it_changes_rights(bool and_jump)
+static void while_it_changes_rights(bool inside, bool and_jump)
 {
 	struct itimerval timer = { { 0, 1000 }, { 0, 1000 } };
 	volatile unsigned turn = 0;
@@ -63,7 +63,7 @@ static void while_it_changes_rights(bool and_jump)
 	pages = map_pages(NR_PAGES, PROT_READ | PROT_WRITE);
 	pages_of_handler = map_pages(NR_PAGES, PROT_READ | PROT_WRITE);
 	jumps = and_jump;
-	enter_dune();
+	CHECK_EQ(inside ? dune_init() ?: dune_enter() : dune_init(), 0);
 	signal(SIGALRM, on_alarm);
 	CHECK_OK(setitimer(ITIMER_REAL, &timer, NULL));
 	sigsetjmp(back, 1);
@@ -73,12 +73,36 @@ static void while_it_changes_rights(bool and_jump)
 
 static void and_comes_back(void)
 {
-	while_it_changes_rights(false);
+	while_it_changes_rights(true, false);
 }
 
 static void and_jumps_away(void)
 {
-	while_it_changes_rights(true);
+	while_it_changes_rights(true, true);
+}
+
+static void outside(void)
+{
+	while_it_changes_rights(false, false);
+}
+
+static void outside_and_jumps_away(void)
+{
+	while_it_changes_rights(false, true);
+}
+
+static void while_it_enters_and_leaves(void)
+{
+	struct itimerval timer = { { 0, 1000 }, { 0, 1000 } };
+
+	pages_of_handler = map_pages(NR_PAGES, PROT_READ | PROT_WRITE);
+	CHECK_EQ(dune_init(), 0);
+	signal(SIGALRM, on_alarm);
+	CHECK_OK(setitimer(ITIMER_REAL, &timer, NULL));
+	while (nr_alarms < NR_ALARMS) {
+		CHECK_EQ(dune_enter(), 0);
+		CHECK_EQ(dune_leave(), 0);
+	}
 }
 
 int main(void)
@@ -86,6 +110,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		guest_test(and_comes_back),
 		guest_test(and_jumps_away),
+		guest_test(outside),
+		guest_test(outside_and_jumps_away),
+		guest_test(while_it_enters_and_leaves),
 	};
 
 	return run_guest_tests(tests);
