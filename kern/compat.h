@@ -12,6 +12,7 @@
 #include <linux/pgtable.h>
 #include <linux/syscore_ops.h>
 #include <linux/version.h>
+#include <asm/cpu.h>
 #include <asm/cpufeature.h>
 #include <asm/fpu/api.h>
 #include <asm/mshyperv.h>
@@ -80,6 +81,18 @@ typedef int compat_young_t;
 #define compat_cr4_set_vmxe() ((void)0)
 #define compat_cr4_clear_vmxe() ((void)0)
 #define compat_intel_pt_handle_vmx(on) ((void)0)
+#endif
+
+/*
+ * Whether #AC inside may be for a split lock, and what Linux does about one; it is
+ * the last that later kernels give to KVM alone. There, all #AC are the guest's.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
+#define compat_has_split_lock_ac() boot_cpu_has(X86_FEATURE_SPLIT_LOCK_DETECT)
+#define compat_handle_split_lock(rip) ((void)handle_guest_split_lock(rip))
+#else
+#define compat_has_split_lock_ac() false
+#define compat_handle_split_lock(rip) ((void)(rip))
 #endif
 
 /*

@@ -89,6 +89,18 @@ static void machine_check(void)
 		do_machine_check(&regs);
 }
 
+/*
+ * A lock on what lies in two cache lines is #AC, at any privilege, where Linux
+ * has the CPU detect it; the exception of old is for ring 3, if it asks for it.
+ */
+static bool is_split_lock(void)
+{
+	return compat_has_split_lock_ac() &&
+	       !(dune_exit_from_ring3() &&
+		 (vmcs_read_natural(GUEST_CR0) & X86_CR0_AM) &&
+		 (vmcs_read_natural(GUEST_RFLAGS) & X86_EFLAGS_AC));
+}
+
 static int handle_exception_nmi(struct dune_vcpu *vcpu)
 {
 	u32 info = vmcs_read32(VM_EXIT_INTR_INFO);
@@ -106,8 +118,14 @@ static int handle_exception_nmi(struct dune_vcpu *vcpu)
 		return ACTION_INTERRUPT;
 	}
 
-	/* #DB or #AC: the guest's own; only the loop is ours to break. */
 	vcpu->counters.stat[DUNE_STAT_EXIT_EXCEPTION]++;
+	if (vector == X86_TRAP_AC && is_split_lock()) {
+		dune_event_requeue(vcpu);
+		vcpu->run->rip = vmcs_read_natural(GUEST_RIP);
+		return ACTION_SPLIT_LOCK;
+	}
+
+	/* #DB or #AC: the guest's own; only the loop is ours to break. */
 	if (vector == X86_TRAP_DB) {
 		vcpu->dr6 &= ~(u64)DR_TRAP_BITS;
 		vcpu->dr6 |= vmcs_read_natural(EXIT_QUALIFICATION) &

@@ -14,6 +14,7 @@ enum dune_action {
 	ACTION_REENTER = -1000, /* at once, interrupts still off */
 	ACTION_INTERRUPT, /* let Linux take the interrupt, then enter again */
 	ACTION_FAULT, /* dune_exit_fault(), with interrupts on */
+	ACTION_SPLIT_LOCK, /* what Linux does about it, then enter again */
 	ACTION_YIELD, /* let others run, then enter again */
 	ACTION_FAIL_ENTRY, /* dune_dump_guest(), then DUNE_EXIT_FAIL_ENTRY */
 	ACTION_UNKNOWN, /* dune_dump_guest(), then DUNE_EXIT_UNKNOWN */

@@ -355,7 +355,10 @@ int dune_vcpu_run(struct dune_vcpu *vcpu)
 			action = dune_exit_fault(vcpu);
 		if (likely(action >= 0))
 			break;
-		if (action == ACTION_YIELD) {
+		if (action == ACTION_SPLIT_LOCK) {
+			/* It may sleep; or has sent SIGBUS. */
+			compat_handle_split_lock(READ_ONCE(vcpu->run->rip));
+		} else if (action == ACTION_YIELD) {
 			yield();
 		} else if (action == ACTION_FAIL_ENTRY ||
 			   action == ACTION_UNKNOWN) {
