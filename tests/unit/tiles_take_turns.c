@@ -57,6 +57,7 @@ static void start(uint64_t features)
 	memset(&module, 0, sizeof(module));
 	memset(&tiles, 0, sizeof(tiles));
 	memset(&pool, 0, sizeof(pool));
+	dune.lock = 0; /* a test that failed may have left it */
 	dune.caps.nr_tiles = NR_TILES;
 	dune.caps.features = features;
 	dune.ready = true;
