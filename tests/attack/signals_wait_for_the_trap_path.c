@@ -9,6 +9,8 @@
 #include "ring3_attacks.h"
 #include "ticks.h"
 
+#include <sys/mman.h>
+#include <sys/syscall.h>
 #include "dune_abi.h"
 
 /* L0, reads and writes, two bytes. */
@@ -77,11 +79,79 @@ static void a_handler_returns_to_an_address_that_is_not_canonical(void)
 	end();
 }
 
+/* ---- A fault there: ring 0's stack is at its end ---- */
+
+static uint64_t fs_of_ring_0;
+
+static uint64_t current_fs(void)
+{
+	uint64_t fs;
+
+	__asm__ volatile("rdfsbase %0" : "=r"(fs));
+	return fs;
+}
+
+static void on_fault(int signal)
+{
+	(void)signal;
+	syscall(SYS_exit_group, current_fs() == fs_of_ring_0 ? 1 : 2);
+}
+
+static void call_ring_3(void)
+{
+	uint64_t value;
+
+	ring3_try(attack_syscall, 0, 0, 0, &value, NULL);
+}
+
+static void call_with_so_much_stack(unsigned long bytes)
+{
+	static char alternative[65536];
+	const stack_t alternate = { .ss_sp = alternative, .ss_size = sizeof(alternative) };
+	struct sigaction action = { .sa_handler = on_fault, .sa_flags = SA_ONSTACK };
+	char *stack = map_pages(2, PROT_READ | PROT_WRITE);
+	void (*function)(void);
+
+	CHECK_EQ(dune_set_syscall_handler(on_short_call, 0), 0);
+	CHECK_OK(mprotect(stack, PAGE_BYTES, PROT_NONE));
+	CHECK_OK(sigaltstack(&alternate, NULL));
+	CHECK_OK(sigaction(SIGSEGV, &action, NULL));
+	fs_of_ring_0 = current_fs();
+	function = call_ring_3;
+	stack += PAGE_BYTES + bytes;
+	__asm__ volatile("mov %%rsp, %%rbx\n\tmov %0, %%rsp\n\tcall *%1\n\tmov %%rbx, %%rsp"
+			 : "+D"(stack), "+S"(function)
+			 :
+			 : "rbx", "rax", "rcx", "rdx", "r8", "r9", "r10", "r11", "memory", "cc");
+}
+
+/* Nobody can be told of it while FS is ring 3's. */
+static void a_fault_in_the_trap_path_has_no_handler(void)
+{
+	int outcomes[256] = { 0 };
+	pid_t child;
+
+	ring3_prepare();
+	for (unsigned long bytes = 128; bytes <= 1024; bytes += 64) {
+		child = harness_fork();
+		if (!child) {
+			call_with_so_much_stack(bytes);
+			_exit(0);
+		}
+		outcomes[harness_wait(child)]++;
+	}
+	CHECK_EQ(outcomes[2], 0);
+	CHECK(outcomes[1]);
+	CHECK(outcomes[128 + SIGSEGV]);
+	CHECK(outcomes[0]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		guest_test(a_watchpoint_that_mov_ss_puts_off),
 		guest_test(a_handler_returns_to_an_address_that_is_not_canonical),
+		guest_test(a_fault_in_the_trap_path_has_no_handler),
 	};
 
 	return run_guest_tests(tests);
