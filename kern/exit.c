@@ -26,6 +26,8 @@
 
 /* Unknown to older <asm/vmx.h>, as KVM did not let them through. */
 #define EXIT_REASON_GETSEC 11
+#define EXIT_REASON_ENQCMD_PASID 72
+#define EXIT_REASON_ENQCMDS_PASID 73
 #ifndef EXIT_REASON_SEAMCALL
 #define EXIT_REASON_SEAMCALL 76
 #define EXIT_REASON_TDCALL 77
@@ -216,8 +218,9 @@ static int handle_cpuid(struct dune_vcpu *vcpu)
 			ecx |= BIT(27);
 	} else if (leaf == 7 && subleaf == 0) {
 		ebx &= ~BIT(2); /* SGX */
-		ecx &= ~(BIT(3) | BIT(4) | BIT(5) | BIT(7) | BIT(16) |
-			 BIT(30)); /* PKU OSPKE WAITPKG SHSTK LA57 SGX_LC */
+		/* PKU OSPKE WAITPKG SHSTK LA57 ENQCMD SGX_LC */
+		ecx &= ~(BIT(3) | BIT(4) | BIT(5) | BIT(7) | BIT(16) | BIT(29) |
+			 BIT(30));
 		edx &= ~(BIT(5) | BIT(18) | BIT(20) | BIT(22) | BIT(24) |
 			 BIT(25)); /* UINTR PCONFIG IBT AMX */
 	} else if (leaf == 0xd && subleaf == 1) {
@@ -319,6 +322,8 @@ static int (*const handlers[])(struct dune_vcpu *vcpu) = {
 	[EXIT_REASON_VMFUNC] = handle_with_ud,
 	[EXIT_REASON_ENCLS] = handle_with_ud,
 	[EXIT_REASON_GETSEC] = handle_with_ud,
+	[EXIT_REASON_ENQCMD_PASID] = handle_with_ud,
+	[EXIT_REASON_ENQCMDS_PASID] = handle_with_ud,
 	[EXIT_REASON_SEAMCALL] = handle_with_ud,
 	[EXIT_REASON_TDCALL] = handle_with_ud,
 };

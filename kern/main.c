@@ -17,7 +17,7 @@
 
 static bool unsafe;
 module_param(unsafe, bool, 0444);
-MODULE_PARM_DESC(unsafe, "load even where the host's policy against speculation attacks cannot be kept, or beside Hyper-V's enlightened VMCS");
+MODULE_PARM_DESC(unsafe, "load even where the host's policy against speculation attacks cannot be kept, beside Hyper-V's enlightened VMCS, or where VMX cannot stop ENQCMDS");
 
 static int device_open(struct inode *inode, struct file *file)
 {

@@ -4,6 +4,8 @@
  * this CPU and this thread is host.c's.
  */
 #include <linux/build_bug.h>
+#include <linux/io.h>
+#include <linux/mm.h>
 #include <asm/cpu_entry_area.h>
 #include <asm/desc.h>
 #include <asm/msr.h>
@@ -23,6 +25,7 @@
 static void setup_controls(u64 eptp, u16 vpid)
 {
 	const struct dune_vmx_caps *caps = &dune_vmx_caps;
+	u64 nothing = page_to_phys(ZERO_PAGE(0));
 	u32 secondary = caps->secondary;
 
 	if (!vpid)
@@ -50,6 +53,11 @@ static void setup_controls(u64 eptp, u16 vpid)
 	vmcs_write32(VM_ENTRY_INTR_INFO_FIELD, 0);
 	if (secondary & SECONDARY_EXEC_ENCLS_EXITING)
 		vmcs_write64(ENCLS_EXITING_BITMAP, ~0ULL);
+	if (secondary & SECONDARY_EXEC_PASID_TRANSLATION) {
+		/* A directory in which nothing is present. */
+		vmcs_write64(LOW_PASID_DIRECTORY_ADDRESS, nothing);
+		vmcs_write64(HIGH_PASID_DIRECTORY_ADDRESS, nothing);
+	}
 
 	vmcs_write64(EPT_POINTER, eptp);
 	if (vpid)

@@ -6,7 +6,16 @@
 #ifndef DUNE_VMX_H
 #define DUNE_VMX_H
 
+#include <linux/bits.h>
 #include <linux/types.h>
+
+/*
+ * Unknown to <asm/vmx.h>, as KVM does not use it: what numbers of address spaces
+ * ENQCMD and ENQCMDS may send to a device (Intel SDM, "PASID Translation").
+ */
+#define SECONDARY_EXEC_PASID_TRANSLATION BIT(21)
+#define LOW_PASID_DIRECTORY_ADDRESS 0x2038
+#define HIGH_PASID_DIRECTORY_ADDRESS 0x203a
 
 /* Constant after dune_vmx_caps_init(). */
 struct dune_vmx_caps {

@@ -45,12 +45,14 @@ static const struct vmx_control controls[] = {
 	/*
 	 * No XSAVES: supervisor state components are the host's alone, and the
 	 * instruction is #UD without the control. WBINVD must not be the
-	 * guest's to run, nor ENCLS where there is SGX.
+	 * guest's to run, nor ENCLS where there is SGX, nor ENQCMDS, by which
+	 * ring 0 would reach other processes' memory through a device.
 	 */
 	{ "secondary processor-based", MSR_IA32_VMX_PROCBASED_CTLS2,
 	  SECONDARY_EXEC_ENABLE_EPT | SECONDARY_EXEC_WBINVD_EXITING,
 	  SECONDARY_EXEC_ENABLE_VPID | SECONDARY_EXEC_ENABLE_RDTSCP |
-		  SECONDARY_EXEC_ENABLE_INVPCID | SECONDARY_EXEC_ENCLS_EXITING,
+		  SECONDARY_EXEC_ENABLE_INVPCID | SECONDARY_EXEC_ENCLS_EXITING |
+		  SECONDARY_EXEC_PASID_TRANSLATION,
 	  &dune_vmx_caps.secondary },
 	{ "VM-exit", MSR_IA32_VMX_TRUE_EXIT_CTLS,
 	  VM_EXIT_HOST_ADDR_SPACE_SIZE | VM_EXIT_SAVE_DEBUG_CONTROLS, 0,
@@ -209,6 +211,18 @@ static int find_registers(void)
 	return 0;
 }
 
+/* The CPU's own word; the kernel clears its feature bit where it has no use for it. */
+static bool enqcmds_is_open(void)
+{
+	u32 eax = 7, ebx, ecx = 0, edx;
+
+	if (boot_cpu_data.cpuid_level < 7)
+		return false;
+	cpu_cpuid(&eax, &ebx, &ecx, &edx);
+	return (ecx & BIT(29)) &&
+	       !(dune_vmx_caps.secondary & SECONDARY_EXEC_PASID_TRANSLATION);
+}
+
 /**
  * dune_vmx_caps_init - require what we need, find what there is
  * @unsafe: load beside what we cannot live with, if it is there
@@ -228,5 +242,8 @@ int __init dune_vmx_caps_init(bool unsafe)
 	if (!err && !unsafe && compat_kvm_may_use_evmcs())
 		return missing(
 			"Hyper-V offers KVM its enlightened VMCS, beside which ours is not seen; if kvm_intel is loaded with enlightened_vmcs=0, unsafe=1 loads all the same");
+	if (!err && !unsafe && enqcmds_is_open())
+		return missing(
+			"it has ENQCMDS, by which ring 0 reaches other processes' memory through a device, and VMX cannot stop it; unsafe=1 loads all the same");
 	return err;
 }
