@@ -117,7 +117,9 @@ static long set_kernel_action(int number, const struct kernel_action *action)
 
 /*
  * A vfork child shares our table but has handlers of its own in the kernel; all it does
- * before it calls execve() is to give them up, so the table stays its parent's.
+ * before it calls execve() is to give them up, so the table stays its parent's. It has
+ * handlers only: until the kernel knows that one is given up, another thread may catch
+ * the signal.
  */
 static long change_action(const struct cpu *cpu, int number, const struct kernel_action *action)
 {
@@ -125,7 +127,7 @@ static long change_action(const struct cpu *cpu, int number, const struct kernel
 	long result;
 
 	before = actions[number];
-	if (!cpu->borrowed)
+	if (!cpu->borrowed && is_handler(action))
 		actions[number] = *action;
 	result = set_kernel_action(number, action);
 	if (result)
@@ -133,6 +135,22 @@ static long change_action(const struct cpu *cpu, int number, const struct kernel
 	return result;
 }
 
+static long exchange_action(const struct cpu *cpu, int number, const struct kernel_action *wanted,
+			    struct kernel_action *before)
+{
+	long result;
+
+	dune_lock(&dune.lock);
+	result = RAW(SYS_rt_sigaction, number, NULL, before, 8);
+	if (is_ours(before))
+		*before = actions[number];
+	if (!result && wanted)
+		result = change_action(cpu, number, wanted);
+	dune_unlock(&dune.lock);
+	return result;
+}
+
+/* One that this thread has caught goes first: afterwards the old handler does not run. */
 long dune_signal_action(struct cpu *cpu, long nr)
 {
 	volatile struct dune_run *run = cpu->run;
@@ -149,13 +167,10 @@ long dune_signal_action(struct cpu *cpu, long nr)
 			return -EFAULT;
 		wanted = *action;
 	}
-	dune_lock(&dune.lock);
-	result = RAW(SYS_rt_sigaction, number, NULL, &before, 8);
-	if (is_ours(&before))
-		before = actions[number];
-	if (!result && action)
-		result = change_action(cpu, number, &wanted);
-	dune_unlock(&dune.lock);
+	if (dune_signal_give_last(cpu))
+		return cpu->run->gpr[DUNE_RAX];
+	result = exchange_action(cpu, number, action ? &wanted : NULL, &before);
+	RAW(SYS_rt_sigprocmask, SIG_SETMASK, &cpu->start_mask, NULL, 8);
 	if (result || !old)
 		return result;
 	result = RAW(nr, number, NULL, old, 8); /* so that the kernel looks at the pointer */

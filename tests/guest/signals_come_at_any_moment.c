@@ -130,10 +130,10 @@ static void on_queued(int signal)
 	queued++;
 }
 
-static void start_other_ticks(void)
+static void start_other_ticks(long period_us)
 {
 	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1 };
-	struct itimerspec timer = { { 0, 900 * TICK_US }, { 0, 900 * TICK_US } };
+	struct itimerspec timer = { { 0, period_us * 1000 }, { 0, period_us * 1000 } };
 	timer_t id;
 
 	CHECK(signal(SIGUSR1, on_queued) != SIG_ERR);
@@ -146,7 +146,7 @@ static void two_timers(void)
 	sigset_t mask;
 
 	begin();
-	start_other_ticks();
+	start_other_ticks(TICK_US * 9 / 10);
 	while (ticks_go_on())
 		;
 	CHECK_OK(sigprocmask(SIG_BLOCK, NULL, &mask));
@@ -154,6 +154,31 @@ static void two_timers(void)
 	CHECK(!sigismember(&mask, SIGUSR1));
 	CHECK(queued > 100);
 	ticks_end();
+}
+
+/* ---- Actions ---- */
+
+static void on_queued_unless_ignored(int signal)
+{
+	struct sigaction now;
+
+	on_queued(signal);
+	CHECK_OK(sigaction(signal, NULL, &now));
+	CHECK(now.sa_handler == on_queued_unless_ignored);
+}
+
+static void handlers_that_are_given_up(void)
+{
+	begin();
+	for (int i = 0; i < 8; i++) /* each is slow while its signal is ignored */
+		start_other_ticks(5000 + 37 * i);
+	while (ticks_go_on())
+		for (int i = 0; i < 10; i++) {
+			CHECK(signal(SIGUSR1, on_queued_unless_ignored) != SIG_ERR);
+			CHECK(signal(SIGUSR1, SIG_IGN) == on_queued_unless_ignored);
+		}
+	ticks_end();
+	CHECK(queued > 20);
 }
 
 /* ---- Children: a signal that the parent has caught is not theirs ---- */
@@ -198,6 +223,7 @@ int main(void)
 		guest_test(jumps_from_faults),
 		guest_test(breakpoints),
 		guest_test(two_timers),
+		guest_test(handlers_that_are_given_up),
 		guest_test(forks_in_a_loop),
 	};
 
