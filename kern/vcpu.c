@@ -63,9 +63,6 @@ static loff_t vcpu_llseek(struct file *file, loff_t offset, int whence)
 	return dune_vcpu_run(file->private_data);
 }
 
-/* Without any of its own the kernel would take the page for anonymous memory. */
-static const struct vm_operations_struct run_page_ops = {};
-
 static int vcpu_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	struct dune_vcpu *vcpu = file->private_data;
@@ -78,7 +75,6 @@ static int vcpu_mmap(struct file *file, struct vm_area_struct *vma)
 	/* A fork child must not find its parent's registers. */
 	compat_vm_flags_set(vma, VM_DONTCOPY | VM_DONTEXPAND | VM_DONTDUMP);
 	compat_vm_flags_clear(vma, VM_MAYEXEC);
-	vma->vm_ops = &run_page_ops;
 	return vm_insert_page(vma, vma->vm_start, virt_to_page(vcpu->run));
 }
 
