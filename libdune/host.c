@@ -5,7 +5,7 @@
  * not just that is here. It has a stack of its own (cpu.h) and uses neither libc nor
  * vector registers: those are the guest's.
  *
- * Next: thread.c (clone, fork, exit), signal.c, fault.c (what ends a program).
+ * Next: thread.c (clone, fork, exit), signal.c, fault_exit.c (other exits).
  */
 #include <asm/prctl.h>
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The host loop and what it calls: thread.c for system calls that make or end
- * threads, fault.c for what nobody handles.
+ * threads, fault_exit.c for other exits, fault.c for what nobody handles.
  */
 #ifndef LIBDUNE_HOST_H
 #define LIBDUNE_HOST_H
@@ -42,10 +42,14 @@ _Noreturn void dune_thread_exit(struct cpu *cpu, long code);
 long dune_thread_clone(long nr, long a, long b, long c, long d, long e);
 _Noreturn void dune_thread_exit_switch(struct cpu *cpu, long code);
 
-/* fault.c: one line about an exit that ends the program, and its end. */
+/* fault_exit.c: one line about an exit that ends the program, and its end. */
 _Noreturn void dune_fault_exit(struct cpu *cpu, long reason);
 /* An access that the process could not make: #PF for the guest, or its end. */
 void dune_fault_memory(struct cpu *cpu);
+/* fault.c: can the process read or write the word there? */
+bool dune_fault_can_access(uint64_t address, bool write);
+/* The program ends by this signal, whatever handlers it has. */
+_Noreturn void dune_fault_end(int signal);
 /* Opens the mask, and reads or writes the byte at address, changing nothing, unless a
  * signal comes first. */
 void dune_fault_touch(uint64_t address, bool write, const uint64_t *mask);

@@ -15,6 +15,7 @@
 #ifndef __ASSEMBLY__
 #include <signal.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/syscall.h>
 
