@@ -7,7 +7,7 @@
  * the sandbox, too. Its parent waits for it as it should; what it writes the parent does not see.
  */
 #include "child.h"
-#include "file.h"
+#include "descriptor.h"
 #include "sandbox.h"
 #include "space.h"
 

@@ -4,9 +4,10 @@
  * makes arrives in ring 0, in syscall.c. Read loader.c for what happens before, syscall.c for the
  * time in between; this file is the frame around both.
  */
-#include "file.h"
+#include "descriptor.h"
 #include "handover.h"
 #include "loader.h"
+#include "report.h"
 #include "sandbox.h"
 #include "syscall.h"
 #include "trace.h"
@@ -15,7 +16,6 @@
 #include <dune.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <libgen.h>
 #include <signal.h>
 #include <stdio.h>
@@ -28,9 +28,6 @@
 const char *argp_program_version = "dune-sandbox 0.1";
 
 static struct sandbox sandbox = { .trace_fd = -1, .report_fd = -1 };
-
-/* Where the sandbox itself speaks: the program may close or redirect its own stderr. */
-static FILE *report;
 
 struct options {
 	bool trace;
@@ -94,40 +91,18 @@ static int fail(int status, const char *what, const char *why)
 
 /* ---- Before ------------------------------------------------------------ */
 
-/* A copy on a high number, so that the program's first descriptors are the ones it expects. */
-static int move_high(int fd)
-{
-	int high = fcntl(fd, F_DUPFD_CLOEXEC, SANDBOX_LOWEST_OWN_FD);
-
-	return high < 0 ? -errno : high;
-}
-
 static int open_trace(const char *file)
 {
 	int fd, high;
 
 	if (!file)
-		return move_high(STDERR_FILENO);
+		return sandbox_fds_move_high(STDERR_FILENO);
 	fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
 	if (fd < 0)
 		return -errno;
-	high = move_high(fd);
+	high = sandbox_fds_move_high(fd);
 	close(fd);
 	return high;
-}
-
-static void open_report(void)
-{
-	if (sandbox.report_fd < 0) {
-		int fd = move_high(STDERR_FILENO);
-
-		sandbox.report_fd = fd < 0 ? -1 : fd;
-	}
-	report = sandbox.report_fd < 0 ? NULL : fdopen(sandbox.report_fd, "w");
-	if (report)
-		setvbuf(report, NULL, _IOLBF, 0);
-	else
-		report = stderr;
 }
 
 static const char *why_not(int error)
@@ -194,67 +169,6 @@ static int run(struct sandbox_program *program, const uint64_t fds[SANDBOX_FD_WO
 
 /* ---- After ------------------------------------------------------------- */
 
-static int signal_of_vector(unsigned vector)
-{
-	switch (vector) {
-	case 0:	 /* #DE */
-	case 16: /* #MF */
-	case 19: /* #XM */
-		return SIGFPE;
-	case 1: /* #DB */
-	case 3: /* #BP */
-		return SIGTRAP;
-	case 6: /* #UD */
-		return SIGILL;
-	case 12: /* #SS */
-	case 17: /* #AC */
-		return SIGBUS;
-	default:
-		return SIGSEGV;
-	}
-}
-
-/* A fault that ended the program. */
-static void report_fault(const struct dune_ring3_end *end)
-{
-	sandbox.end.signal = signal_of_vector(end->vector);
-	fprintf(report,
-		"dune-sandbox: %s: exception %u (error %#x) at rip %#" PRIx64 ", address %#" PRIx64
-		": %s\n",
-		sandbox.program.path, end->vector, end->error, end->rip, end->address,
-		strsignal(sandbox.end.signal));
-}
-
-static void print_counts(void)
-{
-	struct dune_counts counts;
-	uint64_t calls = 0, errors = 0;
-
-	fprintf(report, "%10s %10s  %s\n", "calls", "errors", "system call");
-	for (unsigned nr = 0; nr < SANDBOX_NR_COUNTED; nr++) {
-		const struct sandbox_row *row = sandbox_table_row(nr);
-
-		if (!sandbox.calls[nr])
-			continue;
-		calls += sandbox.calls[nr];
-		errors += sandbox.errors[nr];
-		fprintf(report, "%10" PRIu64 " %10" PRIu64 "  ", sandbox.calls[nr],
-			sandbox.errors[nr]);
-		if (row)
-			fprintf(report, "%s\n", row->name);
-		else
-			fprintf(report, "%u (not known)\n", nr);
-	}
-	fprintf(report, "%10" PRIu64 " %10" PRIu64 "  total\n", calls, errors);
-	if (dune_get_counts(&counts))
-		return;
-	fprintf(report,
-		"%" PRIu64 " exits, of which %" PRIu64 " hypercalls, %" PRIu64
-		" EPT faults, %" PRIu64 " interrupts, %" PRIu64 " CPUID\n",
-		counts.exits, counts.hypercalls, counts.ept_faults, counts.interrupts,
-		counts.cpuid);
-}
-
 /* Ends as the program did, so that whoever waits sees what it would have seen. */
 static int finish(void)
 {
@@ -301,7 +215,7 @@ static int take_over(int fd, struct start *start)
 }
 
 /*
- * Descriptors beyond the bitmaps of file.c could not be told from the runtime's, so there are none,
+ * Descriptors beyond the bitmaps of descriptor.c could not be told from the runtime's, so there are none,
  * and prlimit64() never raises the limit.
  */
 static int limit_fds(void)
@@ -382,7 +296,7 @@ static int prepare(const struct options *options, uint64_t fds[SANDBOX_FD_WORDS]
 		return fail(fd == -ENOENT || fd == -ENOTDIR ? SANDBOX_EXIT_NOT_FOUND
 							    : SANDBOX_EXIT_NOT_EXECUTABLE,
 			    start.name, fd == -ENOENT ? "not found" : strerror(-fd));
-	open_report();
+	sandbox_report_open(&sandbox);
 	if (options->trace) {
 		sandbox.trace_fd = open_trace(options->trace_file);
 		if (sandbox.trace_fd < 0)
@@ -413,10 +327,10 @@ int main(int argc, char **argv)
 	if (result)
 		return result;
 	if (end.vector != DUNE_VECTOR_SYSCALL)
-		report_fault(&end);
+		sandbox.end.signal = sandbox_report_fault(&sandbox, &end);
 	if (sandbox.trace_fd >= 0)
 		sandbox_trace_end(sandbox.trace_fd, sandbox.is_child, &sandbox.end);
 	if (sandbox.count)
-		print_counts();
+		sandbox_report_counts(&sandbox);
 	return finish();
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * A sorted set of address ranges: which parts of the arenas are in use.
- * Pure bookkeeping, no system calls; memory.c is the only user.
+ * Pure bookkeeping, no system calls; memory.c and mremap.c are the only users.
  */
 #ifndef SANDBOX_RANGES_H
 #define SANDBOX_RANGES_H

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Sockets: messages and options. Called from syscall.c in ring 0. Control data is not carried in
- * either direction: descriptors that arrive with it would not have been judged by file.c.
+ * either direction: descriptors that arrive with it would not have been judged by judge.c.
  */
 #include "socket.h"
 #include "sandbox.h"

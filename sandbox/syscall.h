@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * System calls of ring 3: what a row of the table says, and the state of one call on its way
- * through syscall.c. The rows are in syscall_table.c; the emulate_ functions in memory.c, file.c,
- * socket.c, signals.c and process.c. trace.c shows calls by the same rows.
+ * through syscall.c. The rows are in syscall_table.c; the emulate_ functions in memory.c,
+ * mremap.c, file.c, descriptor.c, socket.c, signals.c and process.c. trace.c shows calls by the same
+ * rows.
  */
 #ifndef SANDBOX_SYSCALL_H
 #define SANDBOX_SYSCALL_H

@@ -7,6 +7,7 @@
  * DENY is for calls that programs probe for and for which -ENOSYS would be a lie or worse.
  */
 #include "child.h"
+#include "descriptor.h"
 #include "file.h"
 #include "memory.h"
 #include "process.h"

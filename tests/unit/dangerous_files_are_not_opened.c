@@ -4,6 +4,7 @@
  * are out of ring 3's reach, however they are spelt.
  */
 #include "fake_dune.h"
+#include "descriptor.h"
 #include "file.h"
 #include "sandbox.h"
 
