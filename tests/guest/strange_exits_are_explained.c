@@ -111,17 +111,23 @@ static void wait_for_the_log(void)
 	sleep(6);
 }
 
+/* A guest that the CPU does not enter; the log says how it was. */
+static void be_refused(struct raw *raw)
+{
+	wait_for_the_log();
+	raw_create(raw);
+	raw_load(raw, raw_count, 0, 0);
+	begin_log();
+	CHECK_EQ(run_broken(raw, "rflags"), DUNE_EXIT_FAIL_ENTRY);
+	read_log();
+}
+
 static void a_state_that_the_cpu_refuses(void)
 {
 	struct raw raw;
 	struct dune_state state;
 
-	wait_for_the_log();
-	raw_create(&raw);
-	raw_load(&raw, raw_count, 0, 0);
-	begin_log();
-	CHECK_EQ(run_broken(&raw, "rflags"), DUNE_EXIT_FAIL_ENTRY);
-	read_log();
+	be_refused(&raw);
 
 	CHECK_EQ(raw.run->exit_reason, DUNE_EXIT_FAIL_ENTRY);
 	CHECK_EQ(raw.run->hardware_reason, REASON_INVALID_STATE);
@@ -167,12 +173,7 @@ static void machine_checks_are_on_inside(void)
 
 	TEST_REQUIRE(!access("/sys/devices/system/machinecheck/machinecheck0", F_OK),
 		     "the kernel has no machine checks");
-	wait_for_the_log();
-	raw_create(&raw);
-	raw_load(&raw, raw_count, 0, 0);
-	begin_log();
-	CHECK_EQ(run_broken(&raw, "rflags"), DUNE_EXIT_FAIL_ENTRY);
-	read_log();
+	be_refused(&raw);
 	CHECK(logged_cr4() & CR4_MCE);
 	CHECK_OK(ioctl(raw.vcpu, DUNE_GET_STATE, &state));
 	CHECK(!(state.cr4 & CR4_MCE));
