@@ -10,8 +10,8 @@ struct sandbox;
 struct sandbox_call;
 
 /*
- * judge.c: whether ring 3 may have what was opened as fd with these O_ flags: judged by the inode, so that
- * no spelling of a path helps. 0 or -EACCES.
+ * judge.c: whether ring 3 may have what was opened as fd with these O_ flags, by the inode and not
+ * by the spelling of a path. 0 or -EACCES.
  */
 int sandbox_file_judge(int fd, int flags);
 
