@@ -34,6 +34,11 @@ static inline bool dune_exit_from_ring3(void)
 	return (vmcs_read32(GUEST_SS_AR_BYTES) >> 5) & 3;
 }
 
+static inline bool dune_exit_from_64_bit_code(void)
+{
+	return vmcs_read32(GUEST_CS_AR_BYTES) & BIT(13);
+}
+
 /*
  * Whatever we do in place of an instruction ends the shadow of the STI or MOV SS
  * before it. With TF set it must: the CPU does not enter with such a shadow and no
@@ -44,9 +49,12 @@ void dune_exit_end_shadow(u64 pending_debug);
 /* Returns the rip after it. Under TF it ends in a single-step trap. */
 static inline u64 dune_exit_skip_instruction(void)
 {
-	u64 rip = vmcs_read_natural(GUEST_RIP) +
-		  vmcs_read32(VM_EXIT_INSTRUCTION_LEN);
+	u64 from = vmcs_read_natural(GUEST_RIP);
+	u64 rip = from + vmcs_read32(VM_EXIT_INSTRUCTION_LEN);
 
+	/* Code of 32 bits goes on at 0 after 4 GiB. */
+	if (unlikely((from ^ rip) >> 32) && !dune_exit_from_64_bit_code())
+		rip = (u32)rip;
 	vmcs_write_natural(GUEST_RIP, rip);
 	if (unlikely(vmcs_read_natural(GUEST_RFLAGS) & X86_EFLAGS_TF))
 		dune_exit_end_shadow(DR_STEP);

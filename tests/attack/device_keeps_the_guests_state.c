@@ -37,6 +37,28 @@ static void registers_that_were_set(void)
 	CHECK_EQ(raw.run->gpr[DUNE_RAX], gs);
 }
 
+/* Code of 32 bits that ends with a VMCALL at 4 GiB goes on at 0. */
+static void rip_of_32_bits_wraps(void)
+{
+	enum { PAGE_DIRECTORY = 0x30000, PAGE_TABLE = 0x31000, TABLE = 7 };
+	const char vmcall[] = { 0x0f, 0x01, (char)0xc1 };
+	uint64_t *table;
+
+	raw_create(&raw);
+	raw_load(&raw, raw_far, 0x100000000 - sizeof(vmcall), DUNE_SEL_DATA3 & ~7);
+	table = (uint64_t *)(raw.memory + RAW_GDT);
+	table[DUNE_SEL_DATA3 >> 3] = 0x00cf9b000000ffff; /* code of 32 bits, ring 0 */
+	table = (uint64_t *)(raw.memory + RAW_PDPT);
+	table[3] = PAGE_DIRECTORY | TABLE;
+	table = (uint64_t *)(raw.memory + PAGE_DIRECTORY);
+	table[511] = PAGE_TABLE | TABLE;
+	table = (uint64_t *)(raw.memory + PAGE_TABLE);
+	table[511] = RAW_DATA | TABLE;
+	memcpy(raw.memory + RAW_DATA + 0x1000 - sizeof(vmcall), vmcall, sizeof(vmcall));
+	CHECK_EQ(raw_run(&raw), DUNE_EXIT_HYPERCALL);
+	CHECK_EQ(raw.run->rip, 0);
+}
+
 static void cr2_survives_the_hosts_faults(void)
 {
 	struct dune_state state = { .groups = DUNE_STATE_SYSTEM };
@@ -197,6 +219,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		guest_test(registers_that_were_set),
+		guest_test(rip_of_32_bits_wraps),
 		guest_test(cr2_survives_the_hosts_faults),
 		guest_test(cpuid_hides_what_is_not_offered),
 		guest_test(an_event_survives_an_ept_fault),

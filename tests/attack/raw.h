@@ -68,6 +68,8 @@ extern const char raw_ring3[];	   /* vmcall after an iret to ring 3 */
 extern const char raw_registers[], raw_registers_lstar[];
 extern const char raw_spoil[]; /* selectors; all bases = rdi; then vmcall for ever */
 extern const char raw_watch[]; /* dr0 = rdi, dr7 = rsi, then vmcall for ever */
+extern const char raw_xrstor[]; /* of the components esi from rdi, then vmcall for ever */
+extern const char raw_far[];   /* to rdi with code selector rsi */
 extern const char raw_cpuid[]; /* of leaf rdi, rsi, then vmcall */
 /* A handler for each vector: rbx = vector, vmcall. */
 extern const char raw_handlers[];

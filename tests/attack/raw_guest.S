@@ -84,6 +84,18 @@
 1:	vmcall
 	jmp	1b
 
+	CODE raw_xrstor
+	mov	%esi, %eax
+	xor	%edx, %edx
+	xrstor	(%rdi)
+1:	vmcall
+	jmp	1b
+
+	CODE raw_far
+	pushq	%rsi
+	pushq	%rdi
+	lretq
+
 	CODE raw_cpuid
 	mov	%rdi, %rax
 	mov	%rsi, %rcx
