@@ -11,10 +11,12 @@
 #include <linux/percpu.h>
 #include <linux/thread_info.h>
 #include <linux/types.h>
+#include <asm/cpufeature.h>
 #include <asm/debugreg.h>
 #include <asm/desc.h>
 #include <asm/msr-index.h>
 #include <asm/segment.h>
+#include <asm/special_insns.h>
 
 #include "cpu_insn.h"
 #include "vmx_insn.h"
@@ -32,6 +34,7 @@ struct dune_host {
 	u32 debugctl;
 	bool has_segments; /* any of these is not null */
 	u16 ds, es, fs, gs, ldt;
+	u32 pkru;
 	u64 dr7; /* the guest's, at entry: whether dr[] was saved */
 	unsigned long dr[4];
 };
@@ -70,6 +73,12 @@ static __always_inline void dune_host_save(struct dune_host *host)
 		host->gs = gs;
 		host->ldt = ldt;
 	}
+	/*
+	 * Without CR4.PKE the guest has no keys, but XRSTOR loads this register all the
+	 * same, and Linux looks for a thread's own in the CPU.
+	 */
+	if (cpu_feature_enabled(X86_FEATURE_OSPKE))
+		host->pkru = rdpkru();
 	host->debugctl = cpu_read_msr(MSR_IA32_DEBUGCTLMSR); /* 32 bits used */
 	host->inactive_gs_base = cpu_read_inactive_gs_base();
 }
@@ -86,6 +95,9 @@ static __always_inline void dune_host_restore(const struct dune_host *host)
 		refresh_tss_limit();
 	if (unlikely(hw_breakpoint_active()))
 		native_set_debugreg(7, __this_cpu_read(cpu_dr7));
+	if (cpu_feature_enabled(X86_FEATURE_OSPKE) &&
+	    unlikely(rdpkru() != host->pkru))
+		wrpkru(host->pkru);
 	if (unlikely(host->debugctl))
 		cpu_write_msr(MSR_IA32_DEBUGCTLMSR, host->debugctl);
 	if (unlikely(host->has_segments))

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * A thread has after a run what it had before: selectors, bases, LDT, the limits of
- * the tables, I/O ports, hardware breakpoints. The guest sets all of its own to
+ * the tables, I/O ports, protection keys, hardware breakpoints. The guest sets all of its own to
  * something else.
  */
 #define _GNU_SOURCE
 #include "raw.h"
 
 #include <asm/ldt.h>
+#include <cpuid.h>
 #include <linux/hw_breakpoint.h>
 #include <linux/perf_event.h>
 #include <pthread.h>
@@ -134,6 +135,42 @@ static void its_own_ports_stay(void)
 	}
 }
 
+static uint32_t read_keys(void)
+{
+	uint32_t keys;
+
+	__asm__ volatile("rdpkru" : "=a"(keys) : "c"(0) : "rdx");
+	return keys;
+}
+
+/* Protection keys are a component of XSAVE, whatever the guest's CR4 says of them. */
+static void its_own_keys_stay(void)
+{
+	enum { COMPONENT = 9, XSTATE_BV = 512 };
+	const uint64_t components = 1 << COMPONENT;
+	uint32_t size, offset, ecx, edx, before;
+	struct dune_state state;
+
+	TEST_REQUIRE(syscall(SYS_pkey_alloc, 0, 0) > 0, "a CPU without protection keys");
+	__cpuid_count(0xd, COMPONENT, size, offset, ecx, edx);
+	CHECK(offset + size <= RAW_BYTES - RAW_DATA);
+	raw_create(&raw);
+	raw_load(&raw, raw_xrstor, RAW_DATA, components);
+	memcpy(raw.memory + RAW_DATA + XSTATE_BV, &components, sizeof(components));
+	/* All that there is, and to the host itself the one with all memory. */
+	memset(raw.memory + RAW_DATA + offset, 0xff, sizeof(uint32_t));
+	state = raw_state(&raw);
+	state.gpr[DUNE_RDI] = RAW_DATA;
+	state.gpr[DUNE_RSI] = components;
+	state.cr4 |= 1 << 18; /* OSXSAVE */
+	raw_set_state(raw.vcpu, &state);
+	before = read_keys();
+	for (int turn = 0; turn < 20; turn++) {
+		CHECK_EQ(raw_run(&raw), DUNE_EXIT_HYPERCALL);
+		CHECK_EQ(read_keys(), before);
+	}
+}
+
 static volatile int watched;
 
 static int watch(void)
@@ -183,6 +220,7 @@ int main(void)
 		guest_test(its_own_state_comes_back),
 		guest_test(each_thread_has_its_own_base),
 		guest_test(its_own_ports_stay),
+		guest_test(its_own_keys_stay),
 		guest_test(its_own_breakpoints_stay),
 		guest_test(its_own_breakpoints_stay_beside_the_guests),
 	};
