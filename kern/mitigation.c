@@ -21,6 +21,7 @@
 #define STATUS_BYTES 256
 
 DEFINE_STATIC_KEY_FALSE(dune_flush_l1d);
+DEFINE_STATIC_KEY_FALSE(dune_flush_l1d_always);
 DEFINE_STATIC_KEY_FALSE(dune_clear_buffers);
 DEFINE_STATIC_KEY_FALSE(dune_clear_bhb);
 
@@ -68,14 +69,23 @@ static const char *act_l1tf(const char *status)
 		if (!l1d_filler)
 			return NULL;
 	}
+	/* KVM's "conditional cache flushes": after other code has run. */
+	if (strstr(status, "VMX: cache flushes")) {
+		static_branch_enable(&dune_flush_l1d_always);
+		return l1d_filler ? "L1D displaced before each entry" :
+				    "L1D flushed before each entry";
+	}
 	static_branch_enable(&dune_flush_l1d);
-	return l1d_filler ? "L1D displaced before each entry" :
-			    "L1D flushed before each entry";
+	return l1d_filler ?
+		       "L1D displaced before entries, unless nothing else has run" :
+		       "L1D flushed before entries, unless nothing else has run";
 }
 
 static const char *act_clear_buffers(const char *status)
 {
-	if (!strstr(status, "Clear CPU buffers"))
+	/* The latter are the register file's words for the same. */
+	if (!strstr(status, "Clear CPU buffers") &&
+	    !strstr(status, "Clear Register File"))
 		return "as the host does";
 	static_branch_enable(&dune_clear_buffers);
 	return "VERW before each entry";
@@ -88,6 +98,16 @@ static const char *act_spectre_v2(const char *status)
 		return "branch history cleared after each exit";
 	}
 	return "as the host does";
+}
+
+/*
+ * KVM has the branch predictors flushed before user mode runs again, since that is
+ * another than the guest. With us both are one process, whose code in user mode
+ * can steer its predictors as well.
+ */
+static const char *act_vmscape(const char *status)
+{
+	return "nothing, guest and user mode are one process";
 }
 
 /*
@@ -107,6 +127,7 @@ static const struct vulnerability vulnerabilities[] = {
 	{ "mmio_stale_data", X86_BUG_MMIO_STALE_DATA, act_clear_buffers },
 	{ "reg_file_data_sampling", X86_BUG_RFDS, act_clear_buffers },
 	{ "spectre_v2", X86_BUG_SPECTRE_V2, act_spectre_v2 },
+	{ "vmscape", X86_BUG_VMSCAPE, act_vmscape },
 	{ "meltdown", X86_BUG_CPU_MELTDOWN, act_meltdown,
 	  "ring 3 could read ring 0 of its own process, though no other" },
 };

@@ -13,6 +13,7 @@
 #include "cpu_insn.h"
 
 DECLARE_STATIC_KEY_FALSE(dune_flush_l1d);
+DECLARE_STATIC_KEY_FALSE(dune_flush_l1d_always);
 DECLARE_STATIC_KEY_FALSE(dune_clear_buffers);
 DECLARE_STATIC_KEY_FALSE(dune_clear_bhb);
 
@@ -32,6 +33,13 @@ asmlinkage void dune_clear_branch_history(void); /* vmenter.S */
 static __always_inline void mitigate_before_section(void)
 {
 	if (static_branch_unlikely(&dune_flush_l1d))
+		dune_mitigation_flush_l1d();
+}
+
+/* Before each entry, where the host's policy is to flush always. */
+static __always_inline void mitigate_before_entry(void)
+{
+	if (static_branch_unlikely(&dune_flush_l1d_always))
 		dune_mitigation_flush_l1d();
 }
 

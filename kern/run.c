@@ -265,6 +265,7 @@ static int enter_once(struct dune_vcpu *vcpu)
 	mitigate_before_section();
 
 	do {
+		mitigate_before_entry();
 		/*
 		 * From here to the exit nothing faults; elsewhere a tracer may, whom the
 		 * kernel calls between any two functions.

@@ -2,7 +2,7 @@
 /*
  * Beside a host that defends itself against Meltdown the module does not load,
  * and says why in one line, unless unsafe=1; beside others it does. Nor where it
- * cannot see what the host does.
+ * cannot see what the host does. What else the host does, it does, too, and says.
  */
 #define _GNU_SOURCE
 #include "harness.h"
@@ -13,7 +13,8 @@
 #include <stdio.h>
 #include <sys/mount.h>
 
-#define MELTDOWN "/sys/devices/system/cpu/vulnerabilities/meltdown"
+#define VULNERABILITIES "/sys/devices/system/cpu/vulnerabilities/"
+#define MELTDOWN	VULNERABILITIES "meltdown"
 
 static char status[256];
 
@@ -107,12 +108,66 @@ static void without_a_status_to_read(void)
 	CHECK(log_has("meltdown: UNSAFE", "status cannot be read"));
 }
 
+/* What a host says, and what the module says that it does then. */
+static const struct policy {
+	const char *name, *status, *done;
+} policies[] = {
+	{ "mds", "Mitigation: Clear CPU buffers; SMT vulnerable", "VERW before each entry" },
+	{ "mds", "Mitigation: something else", "as the host does" },
+	{ "mmio_stale_data", "Vulnerable: Clear CPU buffers attempted, no microcode",
+	  "VERW before each entry" },
+	{ "reg_file_data_sampling", "Mitigation: Clear Register File", "VERW before each entry" },
+	{ "reg_file_data_sampling", "Vulnerable: No microcode", "as the host does" },
+	{ "spectre_v2", "Mitigation: Enhanced / Automatic IBRS; BHI: SW loop, KVM: SW loop",
+	  "branch history cleared after each exit" },
+	{ "spectre_v2", "Mitigation: Retpolines; and no other", "as the host does" },
+	{ "vmscape", "Mitigation: IBPB before exit to userspace",
+	  "nothing, guest and user mode are one process" },
+	{ "vmscape", "Vulnerable; so is this", "nothing, as the host" },
+};
+
+static void write_status(const char *file, const char *text)
+{
+	FILE *stream = fopen(file, "w");
+
+	CHECK(stream);
+	fprintf(stream, "%s\n", text);
+	CHECK_EQ(fclose(stream), 0);
+}
+
+/* The module reads what the one who loads it sees there. */
+static void each_policy_is_followed(void)
+{
+	char path[128], line[128], file[] = "/tmp/policy.XXXXXX";
+
+	TEST_REQUIRE(geteuid() == 0, "not root");
+	CHECK_OK(close(mkstemp(file)));
+	CHECK_OK(unshare(CLONE_NEWNS));
+	CHECK_OK(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
+	for (const struct policy *p = policies; p < policies + sizeof(policies) / sizeof(*policies);
+	     p++) {
+		snprintf(path, sizeof(path), VULNERABILITIES "%s", p->name);
+		write_status(file, p->status);
+		CHECK_OK(mount(file, path, NULL, MS_BIND, NULL));
+		CHECK_EQ(module_unload("dune"), 0);
+		CHECK_EQ(module_load_dune_with("unsafe=1"), 0);
+		CHECK_OK(umount2(path, MNT_DETACH));
+		snprintf(line, sizeof(line), "dune: %s: %s", p->name, p->done);
+		if (!log_has(line, p->status))
+			FAIL("no \"%s\" for \"%s\"", line, p->status);
+	}
+	unlink(file);
+	CHECK_EQ(module_unload("dune"), 0);
+	CHECK_EQ(module_load_dune(), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		guest_test(against_meltdown),
 		guest_test(with_unsafe),
 		guest_test(without_a_status_to_read),
+		guest_test(each_policy_is_followed),
 	};
 
 	return run_guest_tests(tests);
