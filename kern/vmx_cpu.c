@@ -23,6 +23,7 @@
 static DEFINE_MUTEX(own_lock); /* nests inside the CPU hotplug lock */
 static unsigned int own_users;
 static bool own_active; /* CPUs that come online turn VMX on */
+static bool going_down; /* for reboot: VMX stays off */
 static DEFINE_PER_CPU(void *, vmxon_region);
 static DEFINE_PER_CPU(bool, own_on);
 static int hotplug_state;
@@ -70,8 +71,8 @@ static void cpu_on_call(void *result)
 /**
  * dune_vmx_get - turn VMX on for one more user
  *
- * Context: may sleep. Return: 0; -EBUSY: somebody else has it on;
- * -EOPNOTSUPP: this kernel does not let us.
+ * Context: may sleep. Return: 0; -EBUSY: somebody else has it on, or the machine
+ * goes down; -EOPNOTSUPP: this kernel does not let us.
  */
 int dune_vmx_get(void)
 {
@@ -82,7 +83,9 @@ int dune_vmx_get(void)
 
 	cpus_read_lock();
 	mutex_lock(&own_lock);
-	if (!own_users) {
+	if (going_down) {
+		err = -EBUSY;
+	} else if (!own_users) {
 		own_active = true;
 		on_each_cpu(cpu_on_call, &err, 1);
 		if (err) {
@@ -181,9 +184,15 @@ void dune_vmx_suspend_before_kvm(void)
 
 static int vmx_reboot(struct notifier_block *nb, unsigned long action, void *p)
 {
-	/* INIT is blocked while VMX is on: a warm reset would hang. */
+	/*
+	 * INIT is blocked while VMX is on: a warm reset would hang, and a kernel that
+	 * kexec starts dies. Before that, devices are shut down, while programs run on.
+	 */
+	mutex_lock(&own_lock);
+	going_down = true;
 	own_active = false;
 	on_each_cpu(cpu_off, NULL, 1);
+	mutex_unlock(&own_lock);
 	return NOTIFY_OK;
 }
 
