@@ -222,7 +222,8 @@ static bool fault_directly(unsigned long hva, u32 access)
 		flags |= FAULT_FLAG_INSTRUCTION;
 
 	for (;;) {
-		mmap_read_lock(mm);
+		if (mmap_read_lock_killable(mm))
+			return true; /* the caller looks at signals */
 		vma = find_vma(mm, hva);
 		if (!vma || hva < vma->vm_start ||
 		    !access_allowed(vma, access)) {
@@ -238,7 +239,7 @@ static bool fault_directly(unsigned long hva, u32 access)
 		if (!(result & VM_FAULT_RETRY))
 			break;
 		if (signal_pending(current))
-			return true; /* the caller looks at that, too */
+			return true; /* likewise */
 		flags |= FAULT_FLAG_TRIED;
 	}
 	mmap_read_unlock(mm);

@@ -176,6 +176,7 @@ static struct dune_vcpu *vcpu_alloc(struct dune_vm *vm)
 		goto free_run;
 	take_vpid(vcpu);
 	vcpu->host.cpu = -1;
+	vcpu->host.fs_base = ~0ull; /* no thread's: the first entry writes it */
 	vcpu->dr6 = DR6_FIXED;
 	vcpu->dr7 = DR7_FIXED;
 	vcpu->vm = vm;
