@@ -20,7 +20,7 @@ long sandbox_host(long nr, long a, long b, long c, long d, long e, long f);
 long sandbox_host_mmap(uint64_t start, uint64_t bytes, int prot, int flags, int fd,
 		       uint64_t offset);
 
-/* PROT_NONE over a range that is ring 3's. 0 or -errno. */
+/* PROT_NONE over a range that is ring 3's. 0, or -errno with all of it as it was. */
 long sandbox_reserve(uint64_t start, uint64_t bytes);
 
 /*

@@ -215,9 +215,34 @@ long emulate_msync(struct sandbox_call *call)
 	return forward_mapped(call, call->arg[2]);
 }
 
+/* Of whole pages, as the kernel makes them. */
 long emulate_mlock(struct sandbox_call *call)
 {
+	uint64_t into = call->arg[0] % SANDBOX_PAGE_BYTES;
+
+	call->arg[0] -= into;
+	if (__builtin_add_overflow(call->arg[1], into, &call->arg[1]))
+		return -ENOMEM;
 	return forward_mapped(call, 0);
+}
+
+/* Unlike others, the kernel goes on behind a gap, and then says that there was one. */
+static long advise(struct sandbox_call *call)
+{
+	const struct sandbox_ranges *used = &call->box->memory.used;
+	uint64_t at = call->arg[0], bytes = sandbox_page_up(call->arg[1]), end = at + bytes;
+	long result = forward_mapped(call, call->arg[2]);
+	struct sandbox_range piece;
+
+	if (result != -ENOMEM || bytes < call->arg[1] || end < at)
+		return result;
+	for (; sandbox_ranges_next(used, at, end, &piece); at = piece.end) {
+		result = sandbox_host(SYS_madvise, piece.start, piece.end - piece.start,
+				      call->arg[2], 0, 0, 0);
+		if (result)
+			return result;
+	}
+	return -ENOMEM;
 }
 
 long emulate_madvise(struct sandbox_call *call)
@@ -237,7 +262,7 @@ long emulate_madvise(struct sandbox_call *call)
 	case MADV_PAGEOUT:
 	case MADV_POPULATE_READ:
 	case MADV_POPULATE_WRITE:
-		return forward_mapped(call, call->arg[2]);
+		return advise(call);
 	default:
 		return -EINVAL;
 	}

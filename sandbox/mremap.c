@@ -88,9 +88,11 @@ static long grow(struct sandbox_memory *memory, uint64_t start, uint64_t old, ui
 {
 	long result = sandbox_ranges_prepare(&memory->used);
 
-	if (result)
-		return result;
-	result = sandbox_host(SYS_munmap, start + old, new - old, 0, 0, 0, 0);
+	/* Says whether the hole can be closed again: not at the limit of mappings. */
+	if (!result)
+		result = sandbox_reserve(start + old, new - old);
+	if (!result)
+		result = sandbox_host(SYS_munmap, start + old, new - old, 0, 0, 0, 0);
 	if (result)
 		return result;
 	result = sandbox_host(SYS_mremap, start, old, new, 0, 0, 0);

@@ -115,6 +115,21 @@ bool sandbox_ranges_touch(const struct sandbox_ranges *ranges, uint64_t start, u
 	return i < ranges->count && ranges->item[i].start < end;
 }
 
+bool sandbox_ranges_next(const struct sandbox_ranges *ranges, uint64_t start, uint64_t end,
+			 struct sandbox_range *piece)
+{
+	size_t i = first_after(ranges, start);
+
+	if (!sandbox_ranges_touch(ranges, start, end))
+		return false;
+	*piece = ranges->item[i];
+	if (piece->start < start)
+		piece->start = start;
+	if (piece->end > end)
+		piece->end = end;
+	return true;
+}
+
 int sandbox_ranges_find(const struct sandbox_ranges *ranges, uint64_t low, uint64_t high,
 			uint64_t bytes, uint64_t align, uint64_t *start)
 {

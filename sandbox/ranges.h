@@ -34,6 +34,10 @@ int sandbox_ranges_remove(struct sandbox_ranges *ranges, uint64_t start, uint64_
 bool sandbox_ranges_cover(const struct sandbox_ranges *ranges, uint64_t start, uint64_t end);
 bool sandbox_ranges_touch(const struct sandbox_ranges *ranges, uint64_t start, uint64_t end);
 
+/* The first piece of the set in [start, end), if there is one. */
+bool sandbox_ranges_next(const struct sandbox_ranges *ranges, uint64_t start, uint64_t end,
+			 struct sandbox_range *piece);
+
 /*
  * The highest free place of this size in [low, high), aligned (a power of two).
  * 0, or -ENOMEM; *start is the answer.

@@ -17,6 +17,23 @@ static uint64_t address(unsigned page)
 	return BASE + page * PAGE;
 }
 
+/* All pieces together are the pages that are used. */
+static void check_pieces(const struct sandbox_ranges *ranges, const bool *page, unsigned start,
+			 unsigned end)
+{
+	struct sandbox_range piece;
+
+	while (sandbox_ranges_next(ranges, address(start), address(end), &piece)) {
+		assert_true(piece.end > piece.start && piece.end <= address(end));
+		for (; address(start) < piece.start; start++)
+			assert_false(page[start]);
+		for (; address(start) < piece.end; start++)
+			assert_true(page[start]);
+	}
+	for (; start < end; start++)
+		assert_false(page[start]);
+}
+
 static void ranges_agree_with_pages(void **state)
 {
 	struct sandbox_ranges ranges = { 0 };
@@ -37,6 +54,7 @@ static void ranges_agree_with_pages(void **state)
 				 covered);
 		assert_int_equal(sandbox_ranges_touch(&ranges, address(start), address(end)),
 				 touched);
+		check_pieces(&ranges, page, start, end);
 		if (used)
 			sandbox_ranges_add(&ranges, address(start), address(end));
 		else

@@ -24,6 +24,22 @@
 static struct sandbox *box;
 static char *runtime; /* a page outside */
 
+static bool unmaps_and_fails; /* the next mmap() that replaces something */
+
+/* As the kernel, which unmaps what is in the way before it needs memory for what it maps. */
+long dune_syscall(long nr, long a, long b, long c, long d, long e, long f)
+{
+	long result;
+
+	if (unmaps_and_fails && nr == SYS_mmap && d & MAP_FIXED) {
+		unmaps_and_fails = false;
+		munmap((void *)a, b);
+		return -ENOMEM;
+	}
+	result = syscall(nr, a, b, c, d, e, f);
+	return result == -1 ? -errno : result;
+}
+
 static int set_up(void **state)
 {
 	(void)state;
@@ -278,6 +294,131 @@ static void brk_grows_and_shrinks(void **state)
 	assert_int_equal(RING3(box, SYS_brk, start + (2 << 20)), start + 100000);
 }
 
+/* What ring 3 gave back is gone, or nothing is. */
+static void failed_reservation_leaves_no_hole(void **state)
+{
+	uint64_t start = RING3(box, SYS_brk, 0), end = start + (1 << 16), at;
+
+	(void)state;
+	at = RING3(box, SYS_mmap, 0, 16 * PAGE, RW, ANON, -1, 0);
+	unmaps_and_fails = true;
+	assert_int_equal(RING3(box, SYS_munmap, at, 4 * PAGE), 0);
+	check_no_hole();
+	unmaps_and_fails = true;
+	assert_int_equal(RING3(box, SYS_mremap, at + 8 * PAGE, 8 * PAGE, 4 * PAGE, 0),
+			 at + 8 * PAGE);
+	check_no_hole();
+	unmaps_and_fails = true;
+	assert_int_equal(RING3(box, SYS_mremap, at + 8 * PAGE, 4 * PAGE, 8 * PAGE, 0),
+			 at + 8 * PAGE);
+	check_no_hole();
+	unmaps_and_fails = true;
+	assert_int_equal(RING3(box, SYS_mmap, at + 4 * PAGE, PAGE, RW, ANON | MAP_FIXED, -1, 0),
+			 -ENOMEM);
+	assert_int_equal(RING3(box, SYS_mprotect, at + 4 * PAGE, PAGE, RW), -ENOMEM);
+	check_no_hole();
+	assert_int_equal(RING3(box, SYS_brk, end), end);
+	unmaps_and_fails = true;
+	assert_int_equal(RING3(box, SYS_brk, start), start);
+	check_no_hole();
+	assert_int_equal(RING3(box, SYS_munmap, at, 16 * PAGE), 0);
+}
+
+static unsigned long max_mappings(void)
+{
+	FILE *file = fopen("/proc/sys/vm/max_map_count", "re");
+	unsigned long count = 0;
+
+	if (!file || fscanf(file, "%lu", &count) != 1)
+		count = 0;
+	if (file)
+		fclose(file);
+	return count;
+}
+
+/* As many mappings as the kernel lets a process have: what is too much fails, the rest works. */
+static void the_limit_of_mappings_is_an_error(void **state)
+{
+	uint64_t heap = RING3(box, SYS_brk, 0), low, at;
+	uint64_t pair = box->memory.arena[0].start + (1ull << 30);
+	long result, last = 0, count = 0;
+
+	(void)state;
+	if (!max_mappings() || max_mappings() > 100000)
+		skip();
+	assert_int_equal(RING3(box, SYS_mmap, pair, PAGE, RW, ANON | MAP_FIXED, -1, 0), pair);
+	assert_int_equal(RING3(box, SYS_mmap, pair + PAGE, PAGE, PROT_READ, ANON | MAP_FIXED, -1,
+			       0),
+			 pair + PAGE);
+	assert_int_equal(RING3(box, SYS_brk, heap + 4 * PAGE), heap + 4 * PAGE);
+	while ((result = RING3(box, SYS_mmap, 0, PAGE, count % 2 ? PROT_READ : RW, ANON, -1, 0)) >
+	       0) {
+		last = result;
+		count++;
+	}
+	assert_int_equal(result, -ENOMEM);
+	low = last;
+	assert_true(count > 1000);
+	check_no_hole();
+	/* Two do not grow as one, and nothing is lost when they do not. */
+	assert_true(RING3(box, SYS_mremap, pair, 2 * PAGE, 3 * PAGE, 0) < 0);
+	assert_true(RING3(box, SYS_mremap, pair, 2 * PAGE, 3 * PAGE, MREMAP_MAYMOVE) < 0);
+	assert_int_equal(RING3(box, SYS_mmap, low, PAGE, RW, ANON | MAP_FIXED, -1, 0), -ENOMEM);
+	check_no_hole();
+
+	/* What is given back can be had again. */
+	for (at = low; at < low + 64 * PAGE; at += PAGE)
+		assert_int_equal(RING3(box, SYS_munmap, at, PAGE), 0);
+	check_no_hole();
+	for (at = low; at < low + 16 * PAGE; at += 2 * PAGE)
+		assert_int_equal(RING3(box, SYS_mmap, at, PAGE, RW, ANON | MAP_FIXED, -1, 0), at);
+	while (RING3(box, SYS_mmap, 0, PAGE, count++ % 2 ? PROT_READ : RW, ANON, -1, 0) > 0)
+		;
+	/* A part of a mapping is not one less. */
+	at = RING3(box, SYS_brk, heap);
+	assert_true(at == heap || at == heap + 4 * PAGE);
+	check_no_hole();
+	at = low + 128 * PAGE;
+	assert_int_equal(RING3(box, SYS_munmap, at, 4 * PAGE), 0);
+	check_no_hole();
+	assert_int_equal(RING3(box, SYS_munmap, box->memory.arena[0].start,
+			       box->memory.arena[0].end - box->memory.arena[0].start),
+			 0);
+	check_no_hole();
+	check_runtime();
+}
+
+/* From the beginning of the first page to the end of the last, as Linux does it. */
+static void locks_are_of_whole_pages(void **state)
+{
+	uint64_t at = RING3(box, SYS_mmap, 0, 3 * PAGE, RW, ANON, -1, 0);
+
+	(void)state;
+	assert_int_equal(RING3(box, SYS_munmap, at + 2 * PAGE, PAGE), 0);
+	assert_int_equal(RING3(box, SYS_mlock, at + 64, PAGE), 0);
+	assert_int_equal(RING3(box, SYS_munlock, at + 64, PAGE), 0);
+	assert_int_equal(RING3(box, SYS_mlock, at + PAGE + 64, PAGE), -ENOMEM);
+	assert_int_equal(RING3(box, SYS_mlock, at + 64, -64ull), -ENOMEM);
+	assert_int_equal(RING3(box, SYS_mlock, (uint64_t)runtime + 64, 32), -ENOMEM);
+	assert_int_equal(RING3(box, SYS_munmap, at, 2 * PAGE), 0);
+}
+
+static void advice_goes_on_behind_a_gap(void **state)
+{
+	uint64_t at = RING3(box, SYS_mmap, 0, 5 * PAGE, RW, ANON, -1, 0);
+	char *bytes = (char *)at;
+
+	(void)state;
+	assert_int_equal(RING3(box, SYS_munmap, at + PAGE, PAGE), 0);
+	assert_int_equal(RING3(box, SYS_munmap, at + 3 * PAGE, PAGE), 0);
+	bytes[0] = bytes[2 * PAGE] = bytes[4 * PAGE] = 1;
+	assert_int_equal(RING3(box, SYS_madvise, at, 4 * PAGE, MADV_DONTNEED), -ENOMEM);
+	assert_int_equal(bytes[0], 0);
+	assert_int_equal(bytes[2 * PAGE], 0);
+	assert_int_equal(bytes[4 * PAGE], 1);
+	assert_int_equal(RING3(box, SYS_munmap, at, 5 * PAGE), 0);
+}
+
 /* Anything at all, many times: what is outside stays, what is inside has no hole. */
 static void random_calls_stay_inside(void **state)
 {
@@ -324,7 +465,11 @@ int main(void)
 		cmocka_unit_test(mremap_grows_moves_and_shrinks),
 		cmocka_unit_test(move_that_fails_half_way_leaves_no_hole),
 		cmocka_unit_test(brk_grows_and_shrinks),
+		cmocka_unit_test(failed_reservation_leaves_no_hole),
+		cmocka_unit_test(locks_are_of_whole_pages),
+		cmocka_unit_test(advice_goes_on_behind_a_gap),
 		cmocka_unit_test(random_calls_stay_inside),
+		cmocka_unit_test(the_limit_of_mappings_is_an_error),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
