@@ -41,7 +41,7 @@ static long list_own_fds(const struct sandbox *box, uint64_t fds[SANDBOX_FD_WORD
 {
 	int result = sandbox_fds_list(fds);
 
-	for (int fd = 0; !result && fd < SANDBOX_FD_WORDS * 64; fd++)
+	for (int fd = 0; !result && fd < SANDBOX_MAX_FDS; fd++)
 		if (sandbox_fds_hidden(box, fd))
 			fds[fd / 64] &= ~(1ull << fd % 64);
 	return result;

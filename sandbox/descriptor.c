@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Descriptors: the runtime's own, which do not exist for ring 3, and calls whose arguments depend on
- * what is asked of one (fcntl, ioctl, select). Called by syscall.c, and by main.c before.
+ * what is asked of one (fcntl, ioctl). Called by syscall.c, and by main.c before.
  */
 #include "descriptor.h"
 #include "sandbox.h"
@@ -14,24 +14,38 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
 /* ---- The runtime's descriptors ---------------------------------------- */
+
+/* Where there is no descriptor left to look them up with. */
+static void try_each(uint64_t open[SANDBOX_FD_WORDS])
+{
+	for (int fd = 0; fd < SANDBOX_MAX_FDS; fd++)
+		if (fcntl(fd, F_GETFD) >= 0)
+			open[fd / 64] |= 1ull << fd % 64;
+}
 
 int sandbox_fds_list(uint64_t open[SANDBOX_FD_WORDS])
 {
 	DIR *directory = opendir("/proc/self/fd");
 	struct dirent *entry;
 
-	if (!directory)
-		return -errno;
 	memset(open, 0, SANDBOX_FD_WORDS * sizeof(*open));
+	if (!directory && errno != EMFILE && errno != ENFILE)
+		return -errno;
+	if (!directory) {
+		try_each(open);
+		return 0;
+	}
 	while ((entry = readdir(directory))) {
 		unsigned fd = strtoul(entry->d_name, NULL, 10);
 
-		if (entry->d_name[0] != '.' && fd < SANDBOX_FD_WORDS * 64 &&
+		if (entry->d_name[0] != '.' && fd < SANDBOX_MAX_FDS &&
 		    fd != (unsigned)dirfd(directory))
 			open[fd / 64] |= 1ull << fd % 64;
 	}
@@ -44,7 +58,7 @@ int sandbox_fds_hide_new(struct sandbox *box, const uint64_t before[SANDBOX_FD_W
 	uint64_t now[SANDBOX_FD_WORDS];
 	int result = sandbox_fds_list(now);
 
-	for (int fd = 0; !result && fd < SANDBOX_FD_WORDS * 64; fd++) {
+	for (int fd = 0; !result && fd < SANDBOX_MAX_FDS; fd++) {
 		if (!((now[fd / 64] & ~before[fd / 64]) >> fd % 64 & 1))
 			continue;
 		if (box->nr_hidden_fds == SANDBOX_MAX_HIDDEN_FDS)
@@ -62,11 +76,27 @@ bool sandbox_fds_hidden(const struct sandbox *box, uint64_t fd)
 	return false;
 }
 
+int sandbox_fds_copy_high(int fd)
+{
+	int lowest = SANDBOX_LOWEST_OWN_FD, high;
+	struct rlimit limit;
+
+	if (!getrlimit(RLIMIT_NOFILE, &limit) && limit.rlim_cur < 2 * SANDBOX_LOWEST_OWN_FD)
+		lowest = limit.rlim_cur / 2;
+	high = fcntl(fd, F_DUPFD_CLOEXEC, lowest);
+	if (high < 0) /* none is free up there */
+		high = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	return high < 0 ? -errno : high;
+}
+
 int sandbox_fds_move_high(int fd)
 {
-	int high = fcntl(fd, F_DUPFD_CLOEXEC, SANDBOX_LOWEST_OWN_FD);
+	int high = sandbox_fds_copy_high(fd);
 
-	return high < 0 ? -errno : high;
+	if (high < 0)
+		return fd;
+	close(fd);
+	return high;
 }
 
 /* ---- Calls --------------------------------------------------------------- */
@@ -164,40 +194,4 @@ long emulate_ioctl(struct sandbox_call *call)
 	}
 	/* TIOCSTI would type into the terminal of whoever started us; others are merely unknown. */
 	return (unsigned)call->arg[1] == TIOCSTI ? -EPERM : -ENOTTY;
-}
-
-static long check_fd_sets(const struct sandbox_call *call)
-{
-	uint64_t bytes = ((int)call->arg[0] + 63ull) / 64 * 8;
-
-	if ((int)call->arg[0] < 0)
-		return -EINVAL;
-	for (int i = 1; i <= 3; i++)
-		if (call->arg[i] && sandbox_space_check(call->arg[i], bytes))
-			return -EFAULT;
-	return 0;
-}
-
-long emulate_select(struct sandbox_call *call)
-{
-	long result = check_fd_sets(call);
-
-	return result ? result : sandbox_call_forward(call);
-}
-
-/* The last argument points to a pointer to a signal mask, which like all masks is not forwarded. */
-long emulate_pselect6(struct sandbox_call *call)
-{
-	uint64_t mask[2];
-	long result = check_fd_sets(call);
-
-	if (result)
-		return result;
-	if (call->arg[5]) {
-		if (sandbox_space_read(mask, call->arg[5], sizeof(mask)) ||
-		    (mask[0] && sandbox_space_check(mask[0], sizeof(uint64_t))))
-			return -EFAULT;
-		call->arg[5] = 0;
-	}
-	return sandbox_call_forward(call);
 }

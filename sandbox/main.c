@@ -93,16 +93,12 @@ static int fail(int status, const char *what, const char *why)
 
 static int open_trace(const char *file)
 {
-	int fd, high;
+	int fd;
 
 	if (!file)
-		return sandbox_fds_move_high(STDERR_FILENO);
+		return sandbox_fds_copy_high(STDERR_FILENO);
 	fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-	if (fd < 0)
-		return -errno;
-	high = sandbox_fds_move_high(fd);
-	close(fd);
-	return high;
+	return fd < 0 ? -errno : sandbox_fds_move_high(fd);
 }
 
 static const char *why_not(int error)
@@ -224,8 +220,8 @@ static int limit_fds(void)
 
 	if (getrlimit(RLIMIT_NOFILE, &limit))
 		return -errno;
-	if (limit.rlim_cur > SANDBOX_FD_WORDS * 64)
-		limit.rlim_cur = SANDBOX_FD_WORDS * 64;
+	if (limit.rlim_cur > SANDBOX_MAX_FDS)
+		limit.rlim_cur = SANDBOX_MAX_FDS;
 	return setrlimit(RLIMIT_NOFILE, &limit) ? -errno : 0;
 }
 
@@ -267,7 +263,7 @@ static int list_program_fds(int program_fd, uint64_t fds[SANDBOX_FD_WORDS])
 	int result = sandbox_fds_list(fds);
 
 	for (size_t i = 0; !result && i < sizeof(kept) / sizeof(kept[0]); i++)
-		if (kept[i] >= 0 && kept[i] < SANDBOX_FD_WORDS * 64)
+		if (kept[i] >= 0 && kept[i] < SANDBOX_MAX_FDS)
 			fds[kept[i] / 64] &= ~(1ull << kept[i] % 64);
 	return result;
 }

@@ -16,7 +16,7 @@ static FILE *report;
 void sandbox_report_open(struct sandbox *box)
 {
 	if (box->report_fd < 0) {
-		int fd = sandbox_fds_move_high(STDERR_FILENO);
+		int fd = sandbox_fds_copy_high(STDERR_FILENO);
 
 		box->report_fd = fd < 0 ? -1 : fd;
 	}

@@ -2,7 +2,7 @@
 /*
  * A system call of ring 3, from libdune's trap path to its result. The row of the table says how
  * each argument is checked and what is then done: allowed calls go to the host by dune_syscall(),
- * emulated ones to memory.c, file.c, descriptor.c, socket.c, signals.c or process.c.
+ * emulated ones to memory.c, file.c, descriptor.c, readiness.c, socket.c, signals.c or process.c.
  */
 #include "syscall.h"
 #include "descriptor.h"

@@ -2,16 +2,18 @@
 /*
  * System calls of ring 3: what a row of the table says, and the state of one call on its way
  * through syscall.c. The rows are in syscall_table.c; the emulate_ functions in memory.c,
- * mremap.c, file.c, descriptor.c, socket.c, signals.c and process.c. trace.c shows calls by the same
+ * mremap.c, file.c, descriptor.c, readiness.c, socket.c, signals.c and process.c. trace.c shows calls by the same
  * rows.
  */
 #ifndef SANDBOX_SYSCALL_H
 #define SANDBOX_SYSCALL_H
 
 #include <limits.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "descriptor.h"
 #include "space.h"
 
 struct dune_frame;
@@ -109,7 +111,11 @@ struct sandbox_call {
 	unsigned nr_strings;
 	char string[2][PATH_MAX];
 	uint32_t size; /* the copy of an ARG_SIZE */
-	struct iovec iovec[SANDBOX_MAX_IOVEC];
+	union {	       /* copies of what some calls point to */
+		struct iovec iovec[SANDBOX_MAX_IOVEC];
+		struct pollfd poll[SANDBOX_MAX_FDS];
+		uint64_t set[3][SANDBOX_FD_WORDS]; /* of select */
+	};
 };
 
 /* Checks and converts all arguments. 0, or the error that ring 3 gets. */

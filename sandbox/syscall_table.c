@@ -11,6 +11,7 @@
 #include "file.h"
 #include "memory.h"
 #include "process.h"
+#include "readiness.h"
 #include "signals.h"
 #include "socket.h"
 #include "syscall.h"
@@ -221,9 +222,9 @@ static const struct sandbox_row table[] = {
 	ALLOW(pipe2, FD_PAIR, FLAGS(pipe)),
 	EMULATE(fcntl, fcntl, FD, FLAGS(fcntl), HEX),
 	EMULATE(ioctl, ioctl, FD, FLAGS(ioctl), ADDRESS),
-	ALLOW(poll, INOUT_ARRAY(sizeof(struct pollfd), 1, SHOW_POLL), UINT, INT),
-	ALLOW(ppoll, INOUT_ARRAY(sizeof(struct pollfd), 1, SHOW_POLL), UINT, OPT_INOUT_TIMESPEC,
-	      SIGSET, SIZE),
+	EMULATE(poll, poll, INOUT_ARRAY(sizeof(struct pollfd), 1, SHOW_POLL), UINT, INT),
+	EMULATE(ppoll, ppoll, INOUT_ARRAY(sizeof(struct pollfd), 1, SHOW_POLL), UINT,
+		OPT_INOUT_TIMESPEC, SIGSET, SIZE),
 	EMULATE(select, select, INT, OPT_FD_SET, OPT_FD_SET, OPT_FD_SET,
 		OPT_INOUT(sizeof(struct timeval), SHOW_TIMEVAL)),
 	EMULATE(pselect6, pselect6, INT, OPT_FD_SET, OPT_FD_SET, OPT_FD_SET, OPT_INOUT_TIMESPEC,

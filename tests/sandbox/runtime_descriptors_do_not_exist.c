@@ -80,6 +80,26 @@ static void calls_on_descriptors(void)
 	CHECK_EQ(find_fds(), count + 1); /* zero */
 }
 
+static void they_are_not_waited_for(void)
+{
+	size_t count = find_fds();
+
+	for (size_t i = 0; i < count; i++) {
+		struct pollfd poll = { fds[i], POLLIN | POLLOUT, 0 };
+		uint64_t set[16] = { 0 };
+
+		CHECK_EQ(RAW(SYS_poll, &poll, 1, -1), 1);
+		CHECK_EQ(poll.revents, POLLNVAL);
+		poll.revents = 0;
+		CHECK_EQ(RAW(SYS_ppoll, &poll, 1, 0, 0, 8), 1);
+		CHECK_EQ(poll.revents, POLLNVAL);
+		set[fds[i] / 64] = 1ul << fds[i] % 64;
+		CHECK_EQ(RAW(SYS_select, 1024, set, 0, 0, 0), -EBADF);
+		CHECK_EQ(RAW(SYS_select, 1024, 0, set, 0, 0), -EBADF);
+		CHECK_EQ(RAW(SYS_pselect6, 1024, 0, 0, set, 0, 0), -EBADF);
+	}
+}
+
 static void close_range_goes_around_them(void)
 {
 	size_t count = find_fds();
@@ -292,6 +312,7 @@ static void a_relative_name_is_kept(void **state)
 
 static const struct inside_case cases[] = {
 	inside_case(calls_on_descriptors),
+	inside_case(they_are_not_waited_for),
 	inside_case(close_range_goes_around_them),
 	inside_case(descriptors_by_name),
 	inside_case(the_device_is_not_opened),
@@ -308,6 +329,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		inside_test(calls_on_descriptors),
+		inside_test(they_are_not_waited_for),
 		inside_test(close_range_goes_around_them),
 		inside_test(descriptors_by_name),
 		inside_test(the_device_is_not_opened),
