@@ -8,11 +8,9 @@
 #include "sandbox.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static uint64_t bit(int signal)
@@ -65,24 +63,39 @@ static void deliver_pending(struct sandbox_call *call)
 	}
 }
 
-/*
- * A process that this one started and has not waited for yet, which therefore stays what it is:
- * the fourth field of /proc/PID/stat is the parent.
- */
-static bool is_own_child(int pid)
+/* A process that this one started and has not waited for yet, which therefore stays what it is. */
+static bool is_own_child(idtype_t type, int id)
 {
-	char path[32], text[512] = "", *field;
-	ssize_t got = 0;
+	siginfo_t info;
+
+	return id > 0 && !waitid(type, id, &info, WEXITED | WNOHANG | WNOWAIT | __WALL);
+}
+
+/* Nobody waits for children then: one may be gone at any moment, and its number be another's. */
+static bool children_are_not_waited_for(const struct sandbox_signals *signals)
+{
+	const struct sandbox_sigaction *action = &signals->action[SIGCHLD];
+
+	return action->handler == (uint64_t)SIG_IGN || action->flags & SA_NOCLDWAIT;
+}
+
+/* -ESRCH: it is none. */
+static long signal_child(struct sandbox_call *call, int pid)
+{
+	long result = -ESRCH;
 	int fd;
 
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	fd = pid > 0 ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-	if (fd >= 0) {
-		got = read(fd, text, sizeof(text) - 1);
-		close(fd);
-	}
-	field = got > 0 ? strrchr(text, ')') : NULL;
-	return field && strlen(field) > 4 && atoi(field + 4) == getpid();
+	if (!is_own_child(P_PID, pid))
+		return -ESRCH;
+	if (!children_are_not_waited_for(&call->box->signals))
+		return sandbox_call_forward(call);
+	fd = pidfd_open(pid, 0);
+	if (fd < 0)
+		return -errno;
+	if (is_own_child(P_PIDFD, fd))
+		result = pidfd_send_signal(fd, call->arg[1], NULL, 0) ? -errno : 0;
+	close(fd);
+	return result;
 }
 
 static long signal_self(struct sandbox_call *call, bool is_self, int signal)
@@ -97,10 +110,9 @@ static long signal_self(struct sandbox_call *call, bool is_self, int signal)
 long emulate_kill(struct sandbox_call *call)
 {
 	int pid = call->arg[0];
+	long result = signal_child(call, pid);
 
-	if (is_own_child(pid))
-		return sandbox_call_forward(call);
-	return signal_self(call, pid == getpid(), call->arg[1]);
+	return result == -ESRCH ? signal_self(call, pid == getpid(), call->arg[1]) : result;
 }
 
 long emulate_tkill(struct sandbox_call *call)
@@ -127,10 +139,12 @@ static bool asks_to_end(int signal)
  * unless the default action is nearer to what the handler would do: a program must not outlive all
  * requests to end, and a parent who ignores SIGCHLD cannot wait.
  */
-static void tell_kernel(int signal, uint64_t handler)
+static void tell_kernel(int signal, uint64_t handler, uint64_t flags)
 {
 	struct sigaction action = { .sa_handler = SIG_DFL };
 
+	if (signal == SIGCHLD)
+		action.sa_flags = flags & (SA_NOCLDWAIT | SA_NOCLDSTOP);
 	if (handler == (uint64_t)SIG_IGN ||
 	    (handler != (uint64_t)SIG_DFL && !asks_to_end(signal) && !ignored_by_default(signal) &&
 	     !stops_by_default(signal)))
@@ -143,10 +157,11 @@ static void tell_kernel(int signal, uint64_t handler)
 void sandbox_signals_drop_handlers(const struct sandbox_signals *signals, bool drop)
 {
 	for (int signal = 1; signal <= SANDBOX_NR_SIGNALS; signal++) {
-		uint64_t handler = signals->action[signal].handler;
+		const struct sandbox_sigaction *action = &signals->action[signal];
 
-		if (handler != (uint64_t)SIG_DFL && handler != (uint64_t)SIG_IGN)
-			tell_kernel(signal, drop ? (uint64_t)SIG_DFL : handler);
+		if (action->handler != (uint64_t)SIG_DFL && action->handler != (uint64_t)SIG_IGN)
+			tell_kernel(signal, drop ? (uint64_t)SIG_DFL : action->handler,
+				    action->flags);
 	}
 }
 
@@ -168,7 +183,7 @@ long emulate_rt_sigaction(struct sandbox_call *call)
 		return -EFAULT;
 	if (call->arg[1]) {
 		*action = new;
-		tell_kernel(signal, new.handler);
+		tell_kernel(signal, new.handler, new.flags);
 		if (new.handler == (uint64_t)SIG_IGN)
 			call->box->signals.pending &= ~bit(signal);
 	}

@@ -46,6 +46,13 @@ static uint64_t count_of(const struct sandbox_call *call, const struct sandbox_a
 	}
 }
 
+/* A number of elements that is an int; of bytes, which are a size_t, none is too large to be one. */
+static bool count_is_negative(const struct sandbox_call *call, const struct sandbox_arg *arg)
+{
+	return arg->count && call->row->arg[arg->count - 1].kind == ARG_INT &&
+	       (int32_t)call->user[arg->count - 1] < 0;
+}
+
 static int prepare_size(struct sandbox_call *call, int i)
 {
 	if (sandbox_space_read(&call->size, call->user[i], sizeof(call->size)))
@@ -89,6 +96,8 @@ static int prepare_argument(struct sandbox_call *call, int i)
 	case ARG_IN:
 	case ARG_OUT:
 	case ARG_INOUT:
+		if (count_is_negative(call, arg))
+			return -EINVAL;
 		return sandbox_space_check_array(value, count_of(call, arg), arg->bytes);
 	case ARG_IN_IOVEC:
 	case ARG_OUT_IOVEC:
@@ -182,8 +191,10 @@ void sandbox_call_handle(struct sandbox *box, struct dune_frame *frame)
 	call->user[4] = frame->r8;
 	call->user[5] = frame->r9;
 
+	call->ended = false;
 	result = act(call);
-	frame->rax = result;
+	if (!call->ended) /* else the frame is libdune's, and no longer the program's */
+		frame->rax = result;
 	if (box->count)
 		count(box, call->nr, result);
 	if (box->trace_fd >= 0)

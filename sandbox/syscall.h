@@ -111,6 +111,7 @@ struct sandbox_call {
 	unsigned nr_strings;
 	char string[2][PATH_MAX];
 	uint32_t size; /* the copy of an ARG_SIZE */
+	bool ended;    /* it was the program's last */
 	union {	       /* copies of what some calls point to */
 		struct iovec iovec[SANDBOX_MAX_IOVEC];
 		struct pollfd poll[SANDBOX_MAX_FDS];

@@ -16,9 +16,11 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <seccomp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define LINE_BYTES 8192
@@ -245,16 +247,25 @@ size_t sandbox_trace_format(char *text, size_t bytes, const struct sandbox_call 
 	return line.length;
 }
 
+/* A trace that cannot be written does not stop the program, nor do the signals that say so. */
 static void put(int fd, const char *text, size_t bytes)
 {
-	while (bytes > 0) {
-		ssize_t written = write(fd, text, bytes);
+	const struct timespec at_once = { 0 };
+	ssize_t written = 0;
+	sigset_t signals, before;
 
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGPIPE);
+	sigaddset(&signals, SIGXFSZ);
+	sigprocmask(SIG_BLOCK, &signals, &before);
+	for (; bytes > 0; text += written, bytes -= written) {
+		written = write(fd, text, bytes);
 		if (written <= 0)
-			return; /* a trace that cannot be written does not stop the program */
-		text += written;
-		bytes -= written;
+			break;
 	}
+	if (written < 0 && (errno == EPIPE || errno == EFBIG))
+		sigtimedwait(&signals, NULL, &at_once);
+	sigprocmask(SIG_SETMASK, &before, NULL);
 }
 
 /* As strace has it: children say who they are. One write for each line. */

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * A signal for which the program has a handler is lost: it neither runs the handler nor ends the
- * program, unless it asks for just that; and a new program has the default action again.
+ * program, unless it asks for just that; and a new program has the default action again. What else
+ * the program says of a signal holds.
  */
 #include "sandboxed.h"
 
 #include <errno.h>
 #include <signal.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -118,6 +120,45 @@ static void children_are_waited_for(void)
 	CHECK_EQ(wait_for(child), 3);
 }
 
+/* Its number may be another's by then, but not while there is a child. */
+static void children_may_vanish(void)
+{
+	const struct sigaction vanish = { .sa_handler = SIG_DFL, .sa_flags = SA_NOCLDWAIT };
+	int ends[2];
+	pid_t child;
+	char byte;
+
+	CHECK_EQ(sigaction(SIGCHLD, &vanish, NULL), 0);
+	CHECK_EQ(pipe(ends), 0);
+	child = fork();
+	CHECK(child >= 0);
+	if (!child) {
+		close(ends[0]);
+		for (;;)
+			pause();
+	}
+	close(ends[1]);
+	CHECK_EQ(RAW(SYS_kill, child, 0), 0);
+	CHECK_EQ(RAW(SYS_kill, child, 1000), -EINVAL);
+	CHECK_EQ(RAW(SYS_kill, child, SIGKILL), 0);
+	CHECK_EQ(read(ends[0], &byte, 1), 0);
+	CHECK_EQ(RAW(SYS_wait4, child, NULL, 0, NULL), -ECHILD);
+	CHECK_EQ(RAW(SYS_kill, child, SIGKILL), -EPERM);
+}
+
+/* One that was pending is delivered when it is let through. */
+static void wait_for_a_pending_signal(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	CHECK_EQ(sigprocmask(SIG_BLOCK, &set, NULL), 0);
+	CHECK_EQ(raise(SIGTERM), 0);
+	sigemptyset(&set);
+	sigsuspend(&set);
+}
+
 static void default_actions_come_back(void)
 {
 	signal(SIGALRM, handler);
@@ -153,6 +194,8 @@ static const struct inside_case cases[] = {
 	inside_case(others_do_not_end_it),
 	inside_case(requests_to_end_do),
 	inside_case(children_are_waited_for),
+	inside_case(children_may_vanish),
+	inside_case(wait_for_a_pending_signal),
 	inside_case(default_actions_come_back),
 	inside_case(new_programs_have_no_handlers),
 	inside_case(raise_alarm),
@@ -171,6 +214,16 @@ static void without_a_handler_they_end_it(void **state)
 	outcome_free(&outcome);
 }
 
+static void pending_ones_end_it_when_it_waits(void **state)
+{
+	struct outcome outcome;
+
+	(void)state;
+	RUN_SANDBOXED(&outcome, own_path(), INSIDE, "wait_for_a_pending_signal");
+	assert_int_equal(outcome.signal, SIGTERM);
+	outcome_free(&outcome);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -178,8 +231,10 @@ int main(int argc, char **argv)
 		inside_test(others_do_not_end_it),
 		inside_test(requests_to_end_do),
 		inside_test(children_are_waited_for),
+		inside_test(children_may_vanish),
 		inside_test(new_programs_have_no_handlers),
 		cmocka_unit_test(without_a_handler_they_end_it),
+		cmocka_unit_test(pending_ones_end_it_when_it_waits),
 	};
 
 	inside_main(argc, argv, cases);

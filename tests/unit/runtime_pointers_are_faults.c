@@ -117,6 +117,9 @@ static void lengths_that_overflow_are_faults(void **state)
 	assert_int_equal(RING3(box, SYS_write, ends[1], page, -page + (uint64_t)canary), -EFAULT);
 	assert_int_equal(RING3(box, SYS_poll, page, -1, 0), -EFAULT);
 	assert_int_equal(RING3(box, SYS_getgroups, INT32_MAX, page), -EFAULT);
+	/* Less than none is not a matter of addresses. */
+	assert_int_equal(RING3(box, SYS_getgroups, -1, page), -EINVAL);
+	assert_int_equal(RING3(box, SYS_epoll_wait, ends[0], page, -1, 0), -EINVAL);
 	/* No row has counts of 64 bits yet: by itself. */
 	assert_int_equal(sandbox_space_check_array(page, 1, 8), 0);
 	assert_int_equal(sandbox_space_check_array(page, 1ull << 61, 8), -EFAULT);

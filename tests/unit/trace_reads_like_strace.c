@@ -8,10 +8,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static struct sandbox *box;
@@ -115,6 +118,34 @@ static void ends_and_unknown_calls(void **state)
 	     9999);
 }
 
+/* Nobody reads it any more, or it may not grow: the program goes on. */
+static void a_lost_trace_harms_nobody(void **state)
+{
+	const struct rlimit none = { 0, 0 };
+	int ends[2], status;
+	pid_t child = fork();
+
+	(void)state;
+	if (!child) {
+		signal(SIGPIPE, SIG_DFL);
+		signal(SIGXFSZ, SIG_DFL);
+		setrlimit(RLIMIT_FSIZE, &none);
+		box->trace_fd = memfd_create("trace", MFD_CLOEXEC);
+		RING3(box, SYS_getpid);
+		if (pipe(ends) || close(ends[0]))
+			_exit(1);
+		box->trace_fd = ends[1];
+		RING3(box, SYS_getpid);
+		/* Its own are not held back. */
+		if (write(ends[1], "", 1))
+			_exit(2);
+		_exit(3);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(WTERMSIG(status), SIGPIPE);
+}
+
 /* No argument whatsoever makes it write past the end of the line. */
 static void lines_have_an_end(void **state)
 {
@@ -145,9 +176,13 @@ static void lines_have_an_end(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(paths_flags_and_errors), cmocka_unit_test(data_is_quoted),
-		cmocka_unit_test(memory_calls),		  cmocka_unit_test(structures),
-		cmocka_unit_test(ends_and_unknown_calls), cmocka_unit_test(lines_have_an_end),
+		cmocka_unit_test(paths_flags_and_errors),
+		cmocka_unit_test(data_is_quoted),
+		cmocka_unit_test(memory_calls),
+		cmocka_unit_test(structures),
+		cmocka_unit_test(ends_and_unknown_calls),
+		cmocka_unit_test(lines_have_an_end),
+		cmocka_unit_test(a_lost_trace_harms_nobody),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
