@@ -2,9 +2,10 @@
 /*
  * New programs: execve() and execveat(). The process runs dune-sandbox again, with a fresh runtime
  * and fresh arenas, and hands over what to run (handover.c). Whatever the kernel would refuse is
- * refused before, while there is a program to return to. Called from syscall.c in ring 0.
+ * refused while there is a program to return to. Called from syscall.c in ring 0.
  */
 #include "child.h"
+#include "descriptor.h"
 #include "file.h"
 #include "handover.h"
 #include "image.h"
@@ -23,27 +24,50 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Limits of the kernel: of one string, and of all of them with the usual stack. */
+/* Limits of the kernel: of one string, and of all of them with any stack. */
 #define MAX_STRING_BYTES 131072
-#define MAX_ALL_BYTES	 (2032u << 10)
-#define MAX_SCRIPTS	 4 /* interpreters that are scripts themselves */
+#define MAX_ALL_BYTES	 (6u << 20)
+#define STACK_REST_BYTES 8192 /* what else stack.c puts there, a path among it */
+#define MAX_SCRIPTS	 4    /* interpreters that are scripts themselves */
 #define SCRIPT_BYTES	 256
 
 /* ---- What the program asks for ------------------------------------------- */
 
-/* Copies an array of strings; a NULL array is an empty one. */
-static long read_strings(struct sandbox_strings *strings, uint64_t from)
+/* What a program is started with. */
+struct start {
+	char *path; /* has a slash in it */
+	int fd;	    /* of the program itself, once it was found */
+	struct sandbox_strings argv, envp;
+};
+
+static size_t all_bytes(const struct sandbox_strings *strings)
 {
-	char *text = malloc(MAX_STRING_BYTES);
+	return strings->bytes + strings->count * sizeof(char *);
+}
+
+/* For stack.c, that is: the kernel sees for itself what is too large for its own stack. */
+static bool too_large(const struct start *next)
+{
+	return all_bytes(&next->argv) + all_bytes(&next->envp) >
+	       sandbox_stack_bytes() / 4 - STACK_REST_BYTES;
+}
+
+/* Copies an array of strings, with these letters before each; a NULL array is an empty one. */
+static long read_strings(struct sandbox_strings *strings, uint64_t from, const char *mark)
+{
+	size_t marks = strlen(mark);
+	char *text = malloc(marks + MAX_STRING_BYTES);
 	uint64_t address;
 	long result = text ? 0 : -ENOMEM;
 
+	if (text)
+		memcpy(text, mark, marks);
 	for (; !result && from; from += sizeof(address)) {
 		result = sandbox_space_read(&address, from, sizeof(address));
 		if (result || !address)
 			break;
-		result = sandbox_space_read_string(text, address, MAX_STRING_BYTES);
-		if (result == -ENAMETOOLONG || strings->bytes > MAX_ALL_BYTES)
+		result = sandbox_space_read_string(text + marks, address, MAX_STRING_BYTES);
+		if (result == -ENAMETOOLONG || all_bytes(strings) > MAX_ALL_BYTES)
 			result = -E2BIG;
 		if (result >= 0)
 			result = sandbox_strings_add(strings, text);
@@ -62,18 +86,11 @@ static char *full_path(const char *name)
 	return asprintf(&path, "%s%s", strchr(name, '/') ? "" : "./", name) < 0 ? NULL : path;
 }
 
-static bool too_large(const struct sandbox_handover *next)
-{
-	return next->argv.bytes + next->envp.bytes +
-		       (next->argv.count + next->envp.count) * sizeof(char *) >
-	       MAX_ALL_BYTES;
-}
-
 /*
  * The first line of a script: its interpreter becomes the program, whose arguments are the one in
  * the line, if any, and the script's path in place of argv[0].
  */
-static long use_interpreter(struct sandbox_handover *next, char line[SCRIPT_BYTES])
+static long use_interpreter(struct start *next, char line[SCRIPT_BYTES])
 {
 	char *interpreter = line + 2, *argument, *end;
 	long result = 0;
@@ -119,24 +136,25 @@ static long check_program(int fd, char line[SCRIPT_BYTES])
 	if (fstat(fd, &status) || !S_ISREG(status.st_mode) ||
 	    pread(fd, line, SCRIPT_BYTES - 1, 0) < 0)
 		return -EACCES;
-	return memcmp(line, "#!", 2) ? sandbox_image_read(fd, &image, &why) : 0;
+	if (!memcmp(line, "#!", 2))
+		return 0;
+	return sandbox_image_read(fd, &image, &why) ?: sandbox_interpreter_check(image.interpreter);
 }
 
 /* Finds the program behind scripts, and sees whether it can be run. It stays open. */
-static long find_program(struct sandbox_handover *next)
+static long find_program(const struct sandbox *box, struct start *next)
 {
 	static struct sandbox_program program; /* too large for a stack */
+	char own[SANDBOX_OWN_PATH_BYTES];
 
 	for (int scripts = 0; scripts <= MAX_SCRIPTS; scripts++) {
-		int fd = sandbox_program_open(&program, next->path);
+		int fd = sandbox_program_open(&program, sandbox_file_opened(box, next->path, own));
 		char line[SCRIPT_BYTES];
 		long result = fd < 0 ? fd : check_program(fd, line);
 
 		if (!result && memcmp(line, "#!", 2)) {
-			next->program_fd = fcntl(fd, F_DUPFD_CLOEXEC, SANDBOX_LOWEST_OWN_FD);
-			result = next->program_fd < 0 ? -errno : 0;
-			close(fd);
-			return result;
+			next->fd = sandbox_fds_move_high(fd);
+			return 0;
 		}
 		if (fd >= 0)
 			close(fd);
@@ -156,71 +174,62 @@ static void keep_across_exec(int fd, bool keep)
 		fcntl(fd, F_SETFD, keep ? 0 : FD_CLOEXEC);
 }
 
-static void keep_all(const struct sandbox_handover *next, int fd, bool keep)
+static void keep_all(const struct sandbox_handover *handover, bool keep)
 {
-	keep_across_exec(fd, keep);
-	keep_across_exec(next->trace_fd, keep);
-	keep_across_exec(next->report_fd, keep);
-	keep_across_exec(next->program_fd, keep);
+	keep_across_exec(handover->trace_fd, keep);
+	keep_across_exec(handover->report_fd, keep);
+	keep_across_exec(handover->program_fd, keep);
 }
 
-/* Only returns if it fails. The environment is the sandbox's own: see handover.h. */
-static long run_next(const struct sandbox_call *call, const struct sandbox_handover *next)
+/* Only returns if it fails. */
+static long run_next(const struct sandbox_call *call, struct start *next)
 {
-	int fd = sandbox_handover_write(next), high;
-	char option[32];
-	char *argv[] = { "dune-sandbox", option, NULL };
-	long result;
+	const struct sandbox *box = call->box;
+	const struct sandbox_handover handover = {
+		.trace_fd = box->trace_fd,
+		.report_fd = box->report_fd,
+		.program_fd = next->fd,
+		.count = box->count,
+		.is_child = box->is_child,
+		.blocked = box->signals.blocked,
+	};
+	long result = sandbox_handover_write(&handover, next->path, box->libraries, &next->argv,
+					     &next->envp);
 
-	if (fd < 0)
-		return fd;
-	high = fcntl(fd, F_DUPFD_CLOEXEC, SANDBOX_LOWEST_OWN_FD);
-	close(fd);
-	if (high < 0)
-		return -errno;
-	snprintf(option, sizeof(option), "--handover=%d", high);
-	if (call->box->trace_fd >= 0)
+	if (result)
+		return result;
+	if (box->trace_fd >= 0)
 		sandbox_trace_call(call, 0);
-	keep_all(next, high, true);
-	sandbox_signals_drop_handlers(&call->box->signals, true);
-	result = dune_syscall(SYS_execve, (long)"/proc/self/exe", (long)argv, (long)environ, 0, 0,
-			      0);
-	sandbox_signals_drop_handlers(&call->box->signals, false);
-	keep_all(next, high, false);
-	close(high);
+	keep_all(&handover, true);
+	sandbox_signals_drop_handlers(&box->signals, true);
+	result = dune_syscall(SYS_execve, (long)"/proc/self/exe", (long)next->argv.item,
+			      (long)next->envp.item, 0, 0, 0);
+	sandbox_signals_drop_handlers(&box->signals, false);
+	keep_all(&handover, false);
 	return result;
 }
 
 /* path is a copy in ring 0. */
 static long run_program(struct sandbox_call *call, const char *path, uint64_t argv, uint64_t envp)
 {
-	const char *own = sandbox_file_own_executable(call->box, path);
-	struct sandbox_handover next = {
-		.trace_fd = call->box->trace_fd,
-		.report_fd = call->box->report_fd,
-		.program_fd = -1,
-		.count = call->box->count,
-		.is_child = call->box->is_child,
-		.blocked = call->box->signals.blocked,
-	};
+	static const char mark[] = { SANDBOX_HANDOVER_MARK, '\0' };
+	struct start next = { .fd = -1 };
 	long result;
 
 	if (!*path)
 		return -ENOENT;
-	if (own)
-		path = own;
 	next.path = full_path(path);
-	result = next.path ? read_strings(&next.argv, argv) : -ENOMEM;
+	result = next.path ? read_strings(&next.argv, argv, "") : -ENOMEM;
 	if (!result)
-		result = read_strings(&next.envp, envp);
+		result = read_strings(&next.envp, envp, mark);
+	if (!result)
+		result = find_program(call->box, &next);
 	if (!result && too_large(&next))
 		result = -E2BIG;
 	if (!result)
-		result = find_program(&next);
-	if (!result)
 		result = run_next(call, &next);
-	if (next.program_fd >= 0)
-		close(next.program_fd);
+	if (next.fd >= 0)
+		close(next.fd);
 	sandbox_strings_destroy(&next.argv);
 	sandbox_strings_destroy(&next.envp);
 	free(next.path);

@@ -17,52 +17,56 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-const char *sandbox_file_own_executable(const struct sandbox *box, const char *path)
+const char *sandbox_file_opened(const struct sandbox *box, const char *path,
+				char own[SANDBOX_OWN_PATH_BYTES])
 {
-	char by_pid[64];
-
-	snprintf(by_pid, sizeof(by_pid), "/proc/%d/exe", getpid());
-	return !strcmp(path, "/proc/self/exe") || !strcmp(path, "/proc/thread-self/exe") ||
-			       !strcmp(path, by_pid)
-		       ? box->program.executable
-		       : NULL;
+	snprintf(own, SANDBOX_OWN_PATH_BYTES, "/proc/%d/exe", getpid());
+	if (strcmp(path, "/proc/self/exe") && strcmp(path, "/proc/thread-self/exe") &&
+	    strcmp(path, own))
+		return path;
+	snprintf(own, SANDBOX_OWN_PATH_BYTES, "/proc/self/fd/%d", box->program.fd);
+	return own;
 }
 
-/* path is a copy in ring 0. */
-static long open_path(struct sandbox_call *call, int directory, const char *path, uint64_t flags,
-		      uint64_t mode, uint64_t resolve)
+/* path is a copy in ring 0. openat2() refuses flags that open() ignores. */
+static long open_path(struct sandbox_call *call, long nr, int directory, const char *path,
+		      struct open_how how)
 {
-	struct open_how how = { .flags = flags, .mode = mode, .resolve = resolve };
-	const char *own = sandbox_file_own_executable(call->box, path);
+	char own[SANDBOX_OWN_PATH_BYTES];
 	long fd;
 
-	if (own && !(flags & O_NOFOLLOW))
-		path = own;
-	fd = resolve ? dune_syscall(SYS_openat2, directory, (long)path, (long)&how, sizeof(how), 0,
-				    0)
-		     : dune_syscall(SYS_openat, directory, (long)path, flags, mode, 0, 0);
-	if (fd >= 0 && sandbox_file_judge(fd, flags)) {
+	if (!(how.flags & O_NOFOLLOW))
+		path = sandbox_file_opened(call->box, path, own);
+	fd = nr == SYS_openat2
+		     ? dune_syscall(nr, directory, (long)path, (long)&how, sizeof(how), 0, 0)
+		     : dune_syscall(nr, directory, (long)path, how.flags, how.mode, 0, 0);
+	if (fd >= 0 && sandbox_file_judge(fd, how.flags)) {
 		close(fd);
 		return -EACCES;
 	}
 	return fd;
 }
 
+static long open_as(struct sandbox_call *call, int directory, uint64_t path, uint64_t flags,
+		    uint64_t mode)
+{
+	return open_path(call, SYS_openat, directory, (char *)path,
+			 (struct open_how){ .flags = (int)flags, .mode = mode });
+}
+
 long emulate_open(struct sandbox_call *call)
 {
-	return open_path(call, AT_FDCWD, (char *)call->arg[0], (int)call->arg[1], call->arg[2], 0);
+	return open_as(call, AT_FDCWD, call->arg[0], call->arg[1], call->arg[2]);
 }
 
 long emulate_creat(struct sandbox_call *call)
 {
-	return open_path(call, AT_FDCWD, (char *)call->arg[0], O_CREAT | O_WRONLY | O_TRUNC,
-			 call->arg[1], 0);
+	return open_as(call, AT_FDCWD, call->arg[0], O_CREAT | O_WRONLY | O_TRUNC, call->arg[1]);
 }
 
 long emulate_openat(struct sandbox_call *call)
 {
-	return open_path(call, call->arg[0], (char *)call->arg[1], (int)call->arg[2], call->arg[3],
-			 0);
+	return open_as(call, call->arg[0], call->arg[1], call->arg[2], call->arg[3]);
 }
 
 long emulate_openat2(struct sandbox_call *call)
@@ -75,22 +79,23 @@ long emulate_openat2(struct sandbox_call *call)
 		return -E2BIG;
 	if (sandbox_space_read(&how, call->arg[2], sizeof(how)))
 		return -EFAULT;
-	return open_path(call, call->arg[0], (char *)call->arg[1], how.flags, how.mode,
-			 how.resolve);
+	return open_path(call, SYS_openat2, call->arg[0], (char *)call->arg[1], how);
 }
 
 static long read_link(struct sandbox_call *call, const char *path, uint64_t to, uint64_t bytes)
 {
-	const char *own = sandbox_file_own_executable(call->box, path);
-	size_t length;
+	const char *executable = call->box->program.executable;
+	size_t length = strlen(executable);
+	char own[SANDBOX_OWN_PATH_BYTES];
 	long result;
 
-	if (!own)
+	if (sandbox_file_opened(call->box, path, own) == path)
 		return sandbox_call_forward(call);
 	if ((int)bytes <= 0)
 		return -EINVAL;
-	length = strlen(own) < bytes ? strlen(own) : bytes;
-	result = sandbox_space_write(to, own, length);
+	if (length > bytes)
+		length = bytes;
+	result = sandbox_space_write(to, executable, length);
 	return result ? result : (long)length;
 }
 

@@ -16,10 +16,12 @@ struct sandbox_call;
 int sandbox_file_judge(int fd, int flags);
 
 /*
- * For a path that names the executable of the process, which is the sandbox: the program's path,
- * which is meant. NULL if the path is another one.
+ * What to open for a path: for one that names the executable of the process, which is the sandbox, a
+ * name in `own` for the program, which is meant; else the path itself.
  */
-const char *sandbox_file_own_executable(const struct sandbox *box, const char *path);
+#define SANDBOX_OWN_PATH_BYTES 32
+const char *sandbox_file_opened(const struct sandbox *box, const char *path,
+				char own[SANDBOX_OWN_PATH_BYTES]);
 
 long emulate_open(struct sandbox_call *call);
 long emulate_openat(struct sandbox_call *call);

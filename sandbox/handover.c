@@ -1,27 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The file in memory by which execve.c tells the next dune-sandbox what to run; main.c reads it
- * there. A header, then strings: the path, argv, envp.
+ * The arguments and the environment with which execve.c tells the next dune-sandbox what to run;
+ * main.c reads them there.
  */
 #include "handover.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdint.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-struct header {
-	int32_t trace_fd, report_fd, program_fd;
-	uint32_t count, is_child;
-	uint32_t argc, envc;
-	uint64_t blocked;
-};
-
-#define MAX_BYTES (8u << 20)
+#define OPTION "--handover="
 
 /* ---- Strings ------------------------------------------------------------ */
 
@@ -75,144 +65,61 @@ void sandbox_strings_destroy(struct sandbox_strings *strings)
 
 /* ---- Writing ------------------------------------------------------------- */
 
-static char *append(char *at, const char *string)
+int sandbox_handover_write(const struct sandbox_handover *handover, const char *path,
+			   const char *libraries, struct sandbox_strings *argv,
+			   struct sandbox_strings *envp)
 {
-	return stpcpy(at, string) + 1;
-}
+	char option[128];
+	int result;
 
-static int write_all(int fd, const char *data, size_t bytes)
-{
-	while (bytes > 0) {
-		ssize_t written = write(fd, data, bytes);
-
-		if (written <= 0)
-			return written ? -errno : -EIO;
-		data += written;
-		bytes -= written;
-	}
-	return 0;
-}
-
-int sandbox_handover_write(const struct sandbox_handover *handover)
-{
-	const struct header header = {
-		.trace_fd = handover->trace_fd,
-		.report_fd = handover->report_fd,
-		.program_fd = handover->program_fd,
-		.count = handover->count,
-		.is_child = handover->is_child,
-		.blocked = handover->blocked,
-		.argc = handover->argv.count,
-		.envc = handover->envp.count,
-	};
-	size_t bytes = sizeof(header) + strlen(handover->path) + 1 + handover->argv.bytes +
-		       handover->envp.bytes;
-	char *text = malloc(bytes), *at = text;
-	int fd = -ENOMEM, result;
-
-	if (!text)
-		return -ENOMEM;
-	at = mempcpy(at, &header, sizeof(header));
-	at = append(at, handover->path);
-	for (size_t i = 0; i < handover->argv.count; i++)
-		at = append(at, handover->argv.item[i]);
-	for (size_t i = 0; i < handover->envp.count; i++)
-		at = append(at, handover->envp.item[i]);
-
-	fd = memfd_create("dune-sandbox", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	result = fd < 0 ? -errno : write_all(fd, text, bytes);
-	/* Other processes of this user can open it in /proc, too. */
-	if (!result &&
-	    fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE))
-		result = -errno;
-	free(text);
-	if (result && fd >= 0)
-		close(fd);
-	return result ? result : fd;
+	snprintf(option, sizeof(option), OPTION "%d,%d,%d,%d,%d,%" PRIx64, handover->trace_fd,
+		 handover->report_fd, handover->program_fd, handover->count, handover->is_child,
+		 handover->blocked);
+	result = sandbox_strings_insert(argv, path);
+	if (!result)
+		result = sandbox_strings_insert(argv, option);
+	if (!result)
+		result = sandbox_strings_insert(argv, "dune-sandbox");
+	if (!result && libraries)
+		result = sandbox_strings_insert(envp, libraries);
+	if (!result)
+		result = make_room(envp);
+	if (!result)
+		envp->item[envp->count] = NULL; /* there may be none at all */
+	return result;
 }
 
 /* ---- Reading -------------------------------------------------------------- */
 
-struct reader {
-	const char *at, *end;
-};
-
-/* The next string; NULL where there is none. */
-static const char *next_string(struct reader *reader)
+bool sandbox_handover_is_one(char *const *argv)
 {
-	const char *string = reader->at;
-	const char *end = memchr(string, '\0', reader->end - string);
-
-	if (!end)
-		return NULL;
-	reader->at = end + 1;
-	return string;
+	return argv[0] && argv[1] && argv[2] && !strncmp(argv[1], OPTION, strlen(OPTION));
 }
 
-static int read_strings(struct reader *reader, uint32_t count, struct sandbox_strings *strings)
+int sandbox_handover_read(char *const *argv, struct sandbox_handover *handover)
 {
-	while (count-- > 0) {
-		const char *string = next_string(reader);
+	int count, is_child;
 
-		if (!string)
-			return -EINVAL;
-		if (sandbox_strings_add(strings, string))
-			return -ENOMEM;
-	}
-	return make_room(strings);
-}
-
-static int parse(struct reader *reader, struct sandbox_handover *handover)
-{
-	struct header header;
-	const char *path;
-	int result;
-
-	if (reader->end - reader->at < (ptrdiff_t)sizeof(header))
+	if (sscanf(argv[1], OPTION "%d,%d,%d,%d,%d,%" SCNx64, &handover->trace_fd,
+		   &handover->report_fd, &handover->program_fd, &count, &is_child,
+		   &handover->blocked) != 6)
 		return -EINVAL;
-	memcpy(&header, reader->at, sizeof(header));
-	reader->at += sizeof(header);
-	path = next_string(reader);
-	if (!path)
-		return -EINVAL;
-	*handover = (struct sandbox_handover){
-		.trace_fd = header.trace_fd,
-		.report_fd = header.report_fd,
-		.program_fd = header.program_fd,
-		.count = header.count,
-		.is_child = header.is_child,
-		.blocked = header.blocked,
-		.path = strdup(path),
-	};
-	result = read_strings(reader, header.argc, &handover->argv);
-	if (!result)
-		result = read_strings(reader, header.envc, &handover->envp);
-	if (!handover->path)
-		result = -ENOMEM;
-	if (result)
-		return result;
-	handover->argv.item[handover->argv.count] = NULL;
-	handover->envp.item[handover->envp.count] = NULL;
+	handover->count = count;
+	handover->is_child = is_child;
 	return 0;
 }
 
-int sandbox_handover_read(int fd, struct sandbox_handover *handover)
+char **sandbox_handover_envp(char *const *envp)
 {
-	struct reader reader;
-	struct stat status;
-	int result = -EINVAL;
-	char *text;
+	size_t count = 0;
+	char **own;
 
-	if (fstat(fd, &status))
-		return -errno;
-	if (status.st_size <= 0 || status.st_size > MAX_BYTES)
-		return -EINVAL;
-	text = malloc(status.st_size);
-	if (text && pread(fd, text, status.st_size, 0) == status.st_size) {
-		reader = (struct reader){ text, text + status.st_size };
-		result = parse(&reader, handover);
-	}
-	free(text);
-	close(fd);
-	return result;
+	while (envp[count])
+		count++;
+	own = calloc(count + 1, sizeof(*own));
+	count = 0;
+	for (; own && *envp; envp++)
+		if (**envp == SANDBOX_HANDOVER_MARK)
+			own[count++] = *envp + 1;
+	return own;
 }

@@ -262,7 +262,23 @@ static int load_interpreter(struct sandbox_memory *memory, const char *program, 
 	return 0;
 }
 
-static uint64_t stack_bytes(void)
+int sandbox_interpreter_check(const char *path)
+{
+	static struct sandbox_image image; /* too large for a stack */
+	const char *why;
+	int fd, result;
+
+	if (!*path)
+		return 0;
+	fd = open_executable(path);
+	if (fd < 0) /* with no descriptor left it is too early to say */
+		return fd == -EMFILE || fd == -ENFILE ? 0 : fd;
+	result = sandbox_image_read(fd, &image, &why) ? -ELIBBAD : 0;
+	close(fd);
+	return result;
+}
+
+uint64_t sandbox_stack_bytes(void)
 {
 	struct rlimit limit;
 
@@ -308,7 +324,7 @@ static int load(struct sandbox_program *program, struct sandbox_memory *memory,
 			      : map_movable(memory, image, fd, sandbox_layout_place_image, &bias);
 	if (!result)
 		result = sandbox_layout_make_stack(
-			memory, stack_bytes(),
+			memory, sandbox_stack_bytes(),
 			PROT_READ | PROT_WRITE | (image->executable_stack ? PROT_EXEC : 0));
 	if (result)
 		return fail(SANDBOX_EXIT_NOT_EXECUTABLE, "%s cannot be mapped: %s", program->path,
@@ -354,6 +370,6 @@ int sandbox_program_load(struct sandbox_program *program, struct sandbox_memory 
 		result = fail(SANDBOX_EXIT_NOT_EXECUTABLE, "%s %s", program->path, why);
 	else
 		result = load(program, memory, &image, fd, argv, envp);
-	close(fd);
+	program->fd = fd;
 	return result;
 }

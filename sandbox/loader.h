@@ -19,6 +19,7 @@ struct sandbox_memory;
 struct sandbox_program {
 	char path[PATH_MAX];	   /* what was opened, as it was named */
 	char executable[PATH_MAX]; /* the same as /proc/self/exe would have it */
+	int fd;			   /* the file, which may have lost its name */
 	uint64_t entry, stack;	   /* rip and rsp to start with */
 };
 
@@ -34,9 +35,15 @@ int sandbox_program_open(struct sandbox_program *program, const char *name);
  */
 int sandbox_program_take(struct sandbox_program *program, const char *name, int fd);
 
+/* The size of a program's stack. */
+uint64_t sandbox_stack_bytes(void);
+
+/* Whether a program can have this interpreter; "" is none. 0 or -errno, as execve() says it. */
+int sandbox_interpreter_check(const char *path);
+
 /*
  * Loads the program open on fd, with arenas made as it needs them. 0, or the exit status to end
- * with after a message on stderr. Closes fd.
+ * with after a message on stderr. fd stays open, and is the program's.
  */
 int sandbox_program_load(struct sandbox_program *program, struct sandbox_memory *memory, int fd,
 			 char *const *argv, char *const *envp);

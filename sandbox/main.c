@@ -6,6 +6,7 @@
  */
 #include "descriptor.h"
 #include "handover.h"
+#include "libraries.h"
 #include "loader.h"
 #include "report.h"
 #include "sandbox.h"
@@ -32,17 +33,13 @@ static struct sandbox sandbox = { .trace_fd = -1, .report_fd = -1 };
 struct options {
 	bool trace;
 	const char *trace_file; /* NULL: stderr */
-	int handover_fd;	/* -1: run what the other members say */
 	char **program;		/* its argv */
 };
-
-#define KEY_HANDOVER 256
 
 static const struct argp_option option_list[] = {
 	{ "trace", 't', "FILE", OPTION_ARG_OPTIONAL,
 	  "Show each system call, as strace does, on stderr or in FILE", 0 },
 	{ "count", 'c', NULL, 0, "Count system calls and exits, and show the sums at the end", 0 },
-	{ "handover", KEY_HANDOVER, "FD", OPTION_HIDDEN, NULL, 0 }, /* handover.h */
 	{ 0 },
 };
 
@@ -58,15 +55,11 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 	case 'c':
 		sandbox.count = true;
 		return 0;
-	case KEY_HANDOVER:
-		options->handover_fd = atoi(argument);
-		return 0;
 	case ARGP_KEY_ARGS:
 		options->program = state->argv + state->next;
 		return 0;
 	case ARGP_KEY_NO_ARGS:
-		if (options->handover_fd < 0)
-			argp_error(state, "which program?");
+		argp_error(state, "which program?");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -189,16 +182,18 @@ struct start {
 	char *const *argv, *const *envp;
 };
 
-/* From a sandbox whose program called execve(). */
-static int take_over(int fd, struct start *start)
+/* From a sandbox whose program called execve(). argv is main()'s. */
+static int take_over(char *const *argv, struct start *start)
 {
-	static struct sandbox_handover handover;
-	int result = sandbox_handover_read(fd, &handover);
+	struct sandbox_handover handover;
+	char **envp = sandbox_handover_envp(environ);
+	int result = sandbox_handover_read(argv, &handover);
 
 	if (result)
 		return result;
-	*start = (struct start){ handover.path, handover.program_fd, handover.argv.item,
-				 handover.envp.item };
+	if (!envp)
+		return -ENOMEM;
+	*start = (struct start){ argv[2], handover.program_fd, argv + 3, envp };
 	sandbox.trace_fd = handover.trace_fd;
 	sandbox.report_fd = handover.report_fd;
 	sandbox.count = handover.count;
@@ -268,16 +263,17 @@ static int list_program_fds(int program_fd, uint64_t fds[SANDBOX_FD_WORDS])
 	return result;
 }
 
-/* Everything before Dune is entered. 0, or the exit status after a message. */
-static int prepare(const struct options *options, uint64_t fds[SANDBOX_FD_WORDS])
+/* Everything before Dune is entered. 0, or the exit status after a message. argv is main()'s. */
+static int prepare(char **argv, const struct options *options, uint64_t fds[SANDBOX_FD_WORDS])
 {
-	struct start start = { NULL, -1, options->program, environ };
+	struct start start;
 	int result = 0, fd;
 
-	if (options->handover_fd >= 0)
-		result = take_over(options->handover_fd, &start);
+	if (options->program)
+		start = (struct start){ options->program[0], -1, options->program, environ };
 	else
-		start.name = options->program[0];
+		result = take_over(argv, &start);
+	sandbox.libraries = sandbox_libraries_path();
 	if (!result)
 		result = limit_fds();
 	if (!result)
@@ -292,6 +288,7 @@ static int prepare(const struct options *options, uint64_t fds[SANDBOX_FD_WORDS]
 		return fail(fd == -ENOENT || fd == -ENOTDIR ? SANDBOX_EXIT_NOT_FOUND
 							    : SANDBOX_EXIT_NOT_EXECUTABLE,
 			    start.name, fd == -ENOENT ? "not found" : strerror(-fd));
+	fd = sandbox_fds_move_high(fd);
 	sandbox_report_open(&sandbox);
 	if (options->trace) {
 		sandbox.trace_fd = open_trace(options->trace_file);
@@ -310,11 +307,12 @@ int main(int argc, char **argv)
 {
 	uint64_t fds[SANDBOX_FD_WORDS];
 	struct dune_ring3_end end = { 0 };
-	struct options options = { .handover_fd = -1 };
+	struct options options = { 0 };
 	int result;
 
-	argp_parse(&parser, argc, argv, ARGP_IN_ORDER, NULL, &options);
-	result = prepare(&options, fds);
+	if (!sandbox_handover_is_one(argv))
+		argp_parse(&parser, argc, argv, ARGP_IN_ORDER, NULL, &options);
+	result = prepare(argv, &options, fds);
 	if (result)
 		return result;
 	prctl(PR_SET_NAME, basename(strdupa(sandbox.program.path)), 0, 0, 0);
@@ -322,6 +320,7 @@ int main(int argc, char **argv)
 	result = run(&sandbox.program, fds, &end);
 	if (result)
 		return result;
+	signal(SIGPIPE, SIG_IGN); /* what is said now does not change how it ends */
 	if (end.vector != DUNE_VECTOR_SYSCALL)
 		sandbox.end.signal = sandbox_report_fault(&sandbox, &end);
 	if (sandbox.trace_fd >= 0)

@@ -26,6 +26,8 @@ struct sandbox {
 	int hidden_fd[SANDBOX_MAX_HIDDEN_FDS]; /* descriptors of the runtime */
 	unsigned nr_hidden_fds;
 
+	char *libraries; /* for the next sandbox: libraries.h */
+
 	int trace_fd;  /* -1: no --trace */
 	int report_fd; /* where the sandbox itself speaks; -1: stderr */
 	bool is_child; /* of the program that was started: its lines of --trace say so */

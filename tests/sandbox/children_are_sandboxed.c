@@ -6,6 +6,7 @@
  */
 #include "sandboxed.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -78,6 +79,92 @@ static void python(void **state)
 		   "pid = os.posix_spawn('/bin/echo', ['echo', 'posix'], os.environ)\n"
 		   "print(os.waitpid(pid, 0)[1])\n"
 		   "print(os.popen('echo popen').read())\n");
+}
+
+/* The user's settings name the working directory: of the user, not of the program. */
+static void relative_libraries_are_the_users(void **state)
+{
+	const char *before = getenv("LD_LIBRARY_PATH");
+	char *libraries = before ? strdup(before) : NULL, path[512];
+	struct outcome outcome;
+
+	(void)state;
+	for (int round = 0; round < 3; round++) {
+		snprintf(path, sizeof(path), round == 1 ? "x:%s" : ":%s", libraries ?: "/nowhere");
+		setenv("LD_LIBRARY_PATH", path, 1);
+		if (round == 2)
+			setenv("LD_PRELOAD", "./preloaded.so", 1);
+		RUN_SANDBOXED(&outcome, own_path(), INSIDE, "new_programs_do_not_load_libraries");
+		unsetenv("LD_PRELOAD");
+		unsetenv("LD_LIBRARY_PATH");
+		if (libraries)
+			setenv("LD_LIBRARY_PATH", libraries, 1);
+		check_status(&outcome, 0);
+		assert_null(strstr(outcome.err, "file too short"));
+		outcome_free(&outcome);
+	}
+	free(libraries);
+}
+
+static void limits_are_those_of_execve(void **state)
+{
+	static const char script[] = "x=$(printf %0100000d 1); /bin/echo $x | wc -c\n"
+				     "/bin/echo $x $x 2>/dev/null | wc -c\n";
+	static const struct {
+		int resource;
+		rlim_t limit;
+	} small[] = {
+		{ RLIMIT_NOFILE, 100 },
+		{ RLIMIT_FSIZE, 4096 },
+		{ RLIMIT_STACK, 600000 }, /* a quarter is for arguments */
+	};
+	struct rlimit before, now;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(small) / sizeof(small[0]); i++) {
+		assert_int_equal(getrlimit(small[i].resource, &before), 0);
+		now = (struct rlimit){ small[i].limit, before.rlim_max };
+		assert_int_equal(setrlimit(small[i].resource, &now), 0);
+		CHECK_SAME("/bin/bash", "-c", script);
+		assert_int_equal(setrlimit(small[i].resource, &before), 0);
+	}
+}
+
+/* A copy of a program that asks for another interpreter. */
+static void make_program(const char *path, const char *interpreter)
+{
+	static const char usual[] = "/lib64/ld-linux-x86-64.so.2";
+	static char program[1 << 21];
+	int from = open("/bin/true", O_RDONLY | O_CLOEXEC);
+	int to = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0755);
+	ssize_t bytes = read(from, program, sizeof(program));
+	char *place = memmem(program, bytes > 0 ? bytes : 0, usual, sizeof(usual));
+
+	assert_true(strlen(interpreter) < sizeof(usual));
+	assert_non_null(place);
+	strcpy(place, interpreter);
+	assert_int_equal(write(to, program, bytes), bytes);
+	close(from);
+	close(to);
+}
+
+static void interpreters_are_missed_in_time(void **state)
+{
+	(void)state;
+	make_program("/tmp/missing", "/nonexistent/ld.so");
+	make_program("/tmp/plain", "/etc/passwd");
+	make_program("/tmp/script", "/tmp/shebang");
+	make_script("/tmp/shebang", "#!/bin/sh\n# Long enough to be an ELF header, but is none, as the "
+				    "kernel will say.\n");
+	CHECK_SAME("/usr/bin/python3", "-c",
+		   "import os\n"
+		   "for name in 'missing', 'plain', 'script':\n"
+		   "    try: os.execv('/tmp/' + name, ['x'])\n"
+		   "    except OSError as error: print(error.errno)\n");
+	unlink("/tmp/missing");
+	unlink("/tmp/plain");
+	unlink("/tmp/script");
+	unlink("/tmp/shebang");
 }
 
 /* ---- Inside ---------------------------------------------------------------- */
@@ -189,6 +276,13 @@ static void execve_reports_errors(void)
 	CHECK_EQ(RAW(SYS_execveat, 0, "x", argv, 0, 0x10000), -EINVAL);
 }
 
+/* What the sandbox before had open for this program is not the program's. */
+static void check_descriptors(void)
+{
+	for (int fd = 3; fd < 1024; fd++)
+		CHECK_EQ(RAW(SYS_fcntl, fd, F_GETFD), -EBADF);
+}
+
 /* The child's runtime opens descriptors of its own: where they are is no matter. */
 static void descriptors_are_hidden_in_children(void)
 {
@@ -205,22 +299,55 @@ static void descriptors_are_hidden_in_children(void)
 	child = fork();
 	CHECK(child >= 0);
 	if (!child) {
-		char path[64], target[256];
+		DIR *directory = opendir("/proc/self/fd");
+		struct dirent *entry;
+		char target[256];
+		int found = 0;
 
-		for (int fd = 0; fd < 4096; fd++) {
-			ssize_t length;
+		CHECK(directory);
+		while ((entry = readdir(directory))) {
+			ssize_t length = readlinkat(dirfd(directory), entry->d_name, target,
+						    sizeof(target) - 1);
 
-			snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-			length = readlink(path, target, sizeof(target) - 1);
-			if (length < 0)
+			if (length < 0 || !memmem(target, length, "dune", 4))
 				continue;
-			target[length] = '\0';
-			if (strstr(target, "dune"))
-				CHECK_EQ(RAW(SYS_fcntl, fd, F_GETFD), -EBADF);
+			CHECK_EQ(RAW(SYS_fcntl, atoi(entry->d_name), F_GETFD), -EBADF);
+			found++;
 		}
+		CHECK(found >= 2); /* the vm and the vcpu */
 		_exit(0);
 	}
 	CHECK_EQ(wait_for(child), 0);
+}
+
+/* With not a descriptor left to the program, nor to the sandbox. */
+static void a_full_table_keeps_nobody_from_forking(void)
+{
+	pid_t child;
+	int fd;
+
+	while (dup(0) >= 0)
+		;
+	CHECK_EQ(errno, EMFILE);
+	child = fork();
+	CHECK(child >= 0);
+	if (!child) {
+		for (fd = 3; fd < 1024; fd++)
+			close(fd);
+		check_descriptors();
+		for (;;)
+			pause();
+	}
+	CHECK_EQ(RAW(SYS_kill, child, 0), 0);
+	CHECK_EQ(RAW(SYS_kill, child, SIGTERM), 0);
+	CHECK_EQ(wait_for(child), 128 + SIGTERM);
+	/* A new program takes one, until it begins. */
+	CHECK_EQ(RAW(SYS_execve, "/bin/true", 0, 0), -EMFILE);
+	close(1023);
+	for (fd = 3; fd < 1024 && close(fd); fd++)
+		;
+	execl("/proc/self/exe", "x", INSIDE, "new_programs_are_sandboxed", NULL);
+	FAIL("%s", strerror(errno));
 }
 
 static void memory_of_children_is_out_of_reach(void)
@@ -242,6 +369,32 @@ static void memory_of_children_is_out_of_reach(void)
 	CHECK_EQ(RAW(SYS_ptrace, 16 /* ATTACH */, child, 0, 0), -EPERM);
 	close(ends[1]);
 	CHECK_EQ(wait_for(child), 0);
+}
+
+/* Libraries of the program's making, where it goes before it runs another. */
+static void new_programs_do_not_load_libraries(void)
+{
+	static const char *const names[] = { "libdune.so.0", "libelf.so.1", "libseccomp.so.2",
+					     "libc.so.6", "preloaded.so" };
+	char *const argv[] = { (char *)"busybox", (char *)"true", NULL };
+	char *const environment[] = { NULL };
+	char directory[] = "/tmp/children-XXXXXX";
+	pid_t child;
+
+	CHECK(mkdtemp(directory));
+	CHECK_EQ(chdir(directory), 0);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		close(open(names[i], O_WRONLY | O_CREAT, 0755)); /* too short: ld.so says so */
+	child = fork();
+	CHECK(child >= 0);
+	if (!child) {
+		execve("/bin/busybox", argv, environment);
+		_exit(1);
+	}
+	CHECK_EQ(wait_for(child), 0);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		unlink(names[i]);
+	rmdir(directory);
 }
 
 /* What a sandbox loads must not be of the program's choosing. */
@@ -360,11 +513,34 @@ static void programs_are_run_by_descriptor(void)
 	CHECK_EQ(dup(0), copy + 1);
 }
 
-/* What the sandbox before had open for this program is not the program's. */
-static void check_descriptors(void)
+/* From one without a name. */
+static void nameless_programs_know_themselves(void)
 {
-	for (int fd = 3; fd < 1024; fd++)
-		CHECK_EQ(RAW(SYS_fcntl, fd, F_GETFD), -EBADF);
+	char *const argv[] = { (char *)"x", (char *)INSIDE, (char *)"check_own_name", NULL };
+	int own = open("/proc/self/exe", O_RDONLY | O_CLOEXEC), copy;
+	struct stat status;
+
+	copy = memfd_create("nameless", MFD_CLOEXEC);
+	CHECK(own >= 0 && copy >= 0);
+	CHECK_EQ(fstat(own, &status), 0);
+	CHECK_EQ(sendfile(copy, own, NULL, status.st_size), status.st_size);
+	fexecve(copy, argv, environ);
+	FAIL("%s", strerror(errno));
+}
+
+static void check_own_name(void)
+{
+	char name[64] = "", first[4];
+	int own = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+
+	CHECK(own >= 0);
+	CHECK_EQ(read(own, first, 4), 4);
+	CHECK(!memcmp(first, "\177ELF", 4));
+	CHECK(readlink("/proc/self/exe", name, sizeof(name) - 1) > 0);
+	CHECK(!strcmp(name, "/memfd:nameless (deleted)"));
+	close(own);
+	execl("/proc/self/exe", "x", INSIDE, "new_programs_are_sandboxed", NULL);
+	FAIL("%s", strerror(errno));
 }
 
 static void check_being_sandboxed(void)
@@ -383,11 +559,15 @@ static const struct inside_case cases[] = {
 	inside_case(other_clones_are_refused),
 	inside_case(execve_reports_errors),
 	inside_case(descriptors_are_hidden_in_children),
+	inside_case(a_full_table_keeps_nobody_from_forking),
 	inside_case(memory_of_children_is_out_of_reach),
+	inside_case(new_programs_do_not_load_libraries),
 	inside_case(environment_does_not_reach_the_sandbox),
 	inside_case(signals_go_to_children_only),
 	inside_case(new_programs_are_sandboxed),
 	inside_case(programs_are_run_by_descriptor),
+	inside_case(nameless_programs_know_themselves),
+	inside_case(check_own_name),
 	inside_case(check_descriptors),
 	inside_case(check_being_sandboxed),
 	{ 0 },
@@ -399,6 +579,9 @@ int main(int argc, char **argv)
 		cmocka_unit_test(shells),
 		cmocka_unit_test(scripts),
 		cmocka_unit_test(python),
+		cmocka_unit_test(relative_libraries_are_the_users),
+		cmocka_unit_test(limits_are_those_of_execve),
+		cmocka_unit_test(interpreters_are_missed_in_time),
 		inside_test(fork_copies),
 		inside_test(children_have_children),
 		inside_test(faults_end_the_child_only),
@@ -406,11 +589,13 @@ int main(int argc, char **argv)
 		inside_test(other_clones_are_refused),
 		inside_test(execve_reports_errors),
 		inside_test(descriptors_are_hidden_in_children),
+		inside_test(a_full_table_keeps_nobody_from_forking),
 		inside_test(memory_of_children_is_out_of_reach),
 		inside_test(environment_does_not_reach_the_sandbox),
 		inside_test(signals_go_to_children_only),
 		inside_test(new_programs_are_sandboxed),
 		inside_test(programs_are_run_by_descriptor),
+		inside_test(nameless_programs_know_themselves),
 	};
 
 	const struct rlimit many_fds = { 4096, 4096 };

@@ -346,6 +346,43 @@ static void a_full_table_is_listed(void **state)
 	assert_int_equal(status, 0);
 }
 
+/* Of a program that has no name any more. */
+static void the_executable_opens_without_a_name(void **state)
+{
+	char by_pid[64];
+	long fd;
+
+	(void)state;
+	box->program.fd = memfd_create("program", MFD_CLOEXEC);
+	assert_int_equal(write(box->program.fd, "x", 1), 1);
+	strcpy(box->program.executable, "/memfd:program (deleted)");
+	snprintf(by_pid, sizeof(by_pid), "/proc/%d/exe", getpid());
+	for (int round = 0; round < 2; round++) {
+		fd = open_as_ring3(round ? by_pid : "/proc/self/exe", O_RDONLY);
+		assert_true(fd >= 0);
+		assert_int_equal(read(fd, (char *)page, 2), 1);
+		close(fd);
+	}
+	strcpy((char *)page, "/proc/self/exe");
+	assert_int_equal(RING3(box, SYS_readlink, page, page + 64, 64), 24);
+	assert_memory_equal((char *)page + 64, box->program.executable, 24);
+	close(box->program.fd);
+}
+
+static void openat2_refuses_what_it_does_not_know(void **state)
+{
+	struct open_how *how = (void *)(page + 1024);
+
+	(void)state;
+	*how = (struct open_how){ .flags = 1ull << 33 };
+	strcpy((char *)page, "/etc/passwd");
+	assert_int_equal(RING3(box, SYS_openat2, AT_FDCWD, page, page + 1024, sizeof(*how)),
+			 -EINVAL);
+	*how = (struct open_how){ .mode = 0600 };
+	assert_int_equal(RING3(box, SYS_openat2, AT_FDCWD, page, page + 1024, sizeof(*how)),
+			 -EINVAL);
+}
+
 static void fcntl_and_ioctl_obey_lists(void **state)
 {
 	(void)state;
@@ -369,6 +406,8 @@ int main(void)
 		cmocka_unit_test(runtime_descriptors_do_not_exist),
 		cmocka_unit_test(runtime_descriptors_are_not_waited_for),
 		cmocka_unit_test(a_full_table_is_listed),
+		cmocka_unit_test(the_executable_opens_without_a_name),
+		cmocka_unit_test(openat2_refuses_what_it_does_not_know),
 		cmocka_unit_test(fcntl_and_ioctl_obey_lists),
 	};
 
