@@ -85,12 +85,12 @@ static void too_many_arguments_are_refused(void **state)
 {
 	struct sandbox_stack stack = make_stack();
 	static char longest[STACK_BYTES];
+	char *const many[] = { longest, NULL };
 	uint64_t pointer;
 
 	(void)state;
 	/* All lengths around the limit of a quarter of the stack. */
 	for (size_t length = STACK_BYTES / 4 - 1024; length < STACK_BYTES / 4 + 64; length++) {
-		char *const many[] = { longest, NULL };
 		int result;
 
 		memset(longest, 'x', length);
