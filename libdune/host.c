@@ -20,6 +20,7 @@
 #include "guest_signal.h"
 #include "host.h"
 #include "hypercall.h"
+#include "trap.h"
 
 uint64_t dune_host_get_gs(void)
 {
@@ -176,17 +177,33 @@ static long call_function(volatile struct dune_run *run)
 	return function(run->gpr[DUNE_RSI], run->gpr[DUNE_RDX], run->gpr[DUNE_R10]);
 }
 
+/* Who makes system calls may have their numbers from ring 3. */
+static bool is_system_call(const struct cpu *cpu)
+{
+	uint64_t lstar = (uint64_t)dune_trap_lstar;
+
+	return cpu->run->rip - lstar < (uint64_t)dune_trap_from_ring3 - lstar;
+}
+
+/* Calls of the x32 ABI would find none of ours in dune_host_special[]. */
+static bool is_x32(unsigned long nr)
+{
+	return nr >> 30 == 1;
+}
+
 long dune_host_handle_special(struct cpu *cpu, unsigned long nr)
 {
 	if (nr < HOST_NR_SYSCALLS)
 		return dune_host_special[nr](cpu, nr);
+	if (is_system_call(cpu))
+		return is_x32(nr) ? -ENOSYS : forward(cpu->run, cpu->run->gpr[DUNE_RAX]);
 	if (nr == HYPERCALL_CALL)
 		return call_function(cpu->run);
 	if (nr == HYPERCALL_SIGNAL)
 		return dune_signal_trap_exit(cpu, (void *)cpu->run->gpr[DUNE_RDI]);
 	if (nr == HYPERCALL_LEAVE)
 		return leave(cpu);
-	return forward(cpu->run, nr);
+	return -ENOSYS;
 }
 
 /* All exits but hypercalls. */

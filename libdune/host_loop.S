@@ -30,7 +30,7 @@ hidden_label dune_host_run_syscall
 	syscall
 	test	%rax, %rax		/* DUNE_EXIT_HYPERCALL? */
 	jne	.Lother
-	mov	8 * DUNE_RAX(%rbp), %rax
+	mov	8 * DUNE_RAX(%rbp), %eax	/* the kernel does not look at the rest either */
 	cmp	$HOST_NR_SYSCALLS - 1, %rax
 	ja	.Lspecial
 	cmpq	$0, (%r12,%rax,8)

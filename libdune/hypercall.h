@@ -7,7 +7,7 @@
 #ifndef LIBDUNE_HYPERCALL_H
 #define LIBDUNE_HYPERCALL_H
 
-/* RAX of a hypercall; numbers below are the kernel's system calls. */
+/* EAX of a hypercall that is not a system call's; those come from dune_trap_lstar only. */
 #define HYPERCALL_CALL	 0x40000000 /* call rdi(rsi, rdx, r10) in host context */
 #define HYPERCALL_SIGNAL 0x40000002 /* go on with the frame in rdi, signals first */
 #define HYPERCALL_LEAVE	 0x40000001 /* rsp in rdi: go on there, outside */

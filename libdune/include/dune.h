@@ -218,7 +218,8 @@ int dune_flush_tlb(void);
 
 /* ---- System calls from ring 0 ------------------------------------------ */
 
-/* Makes the call by way of the host loop; the raw result, -4095 … -1 errors. */
+/* Makes the call by way of the host loop; the raw result, -4095 … -1 errors. nr counts
+ * as in Linux: its lower half. The x32 calls (0x40000000 …) are -ENOSYS inside. */
 long dune_syscall(long nr, long a, long b, long c, long d, long e, long f);
 
 #ifdef __cplusplus
