@@ -64,8 +64,8 @@ static long forward(volatile struct dune_run *run, long nr)
 			   run->gpr[DUNE_R10], run->gpr[DUNE_R8], run->gpr[DUNE_R9]);
 }
 
-/* FS and GS base are the guest's. FS is the same outside, where signal handlers and
- * fork children's libc need it. */
+/* FS and GS base are the guest's, which may have changed them by itself. FS is the same
+ * outside, where signal handlers and fork children's libc need it. */
 static long call_arch_prctl(struct cpu *cpu, long nr)
 {
 	struct dune_state state = { .groups = DUNE_STATE_SEGMENTS };
@@ -73,15 +73,16 @@ static long call_arch_prctl(struct cpu *cpu, long nr)
 	uint64_t value = cpu->run->gpr[DUNE_RSI];
 	long result;
 
-	if (code != ARCH_SET_FS && code != ARCH_SET_GS && code != ARCH_GET_GS)
+	if (code != ARCH_SET_FS && code != ARCH_SET_GS && code != ARCH_GET_FS &&
+	    code != ARCH_GET_GS)
 		return forward(cpu->run, nr);
 	result = dune_backend_get_state(cpu->vcpu_fd, &state);
 	if (result)
 		return result;
-	if (code == ARCH_GET_GS) {
+	if (code == ARCH_GET_FS || code == ARCH_GET_GS) {
 		result = forward(cpu->run, nr); /* so that the kernel looks at the pointer */
 		if (!result)
-			*(uint64_t *)value = state.gs_base;
+			*(uint64_t *)value = code == ARCH_GET_FS ? state.fs_base : state.gs_base;
 		return result;
 	}
 	if (value >> 47)

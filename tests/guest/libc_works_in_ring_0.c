@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "guest.h"
 
+#include <asm/prctl.h>
 #include <dirent.h>
 #include <fcntl.h>
 #include <math.h>
@@ -190,6 +191,35 @@ static void bad_pointers_are_efault(void)
 	CHECK_ERRNO(syscall(SYS_read, open("/dev/zero", O_RDONLY), 0xffff888000000000, 8), EFAULT);
 }
 
+static uint64_t read_fs(void)
+{
+	uint64_t base;
+
+	__asm__ volatile("rdfsbase %0" : "=r"(base));
+	return base;
+}
+
+static void write_fs(uint64_t base)
+{
+	__asm__ volatile("wrfsbase %0" ::"r"(base) : "memory");
+}
+
+/* Ring 0 may change it without a system call. */
+static void fs_is_what_it_is_now(void)
+{
+	uint64_t own, other, asked = 0;
+
+	enter_dune();
+	own = read_fs();
+	other = own + 64;
+	write_fs(other);
+	dune_syscall(SYS_arch_prctl, ARCH_GET_FS, (long)&asked, 0, 0, 0, 0);
+	write_fs(own);
+	CHECK_EQ(asked, other);
+	CHECK_OK(syscall(SYS_arch_prctl, ARCH_GET_FS, &asked));
+	CHECK_EQ(asked, own);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -203,6 +233,7 @@ int main(void)
 		guest_test(floating_point),
 		guest_test(six_arguments),
 		guest_test(bad_pointers_are_efault),
+		guest_test(fs_is_what_it_is_now),
 	};
 
 	return run_guest_tests(tests);
