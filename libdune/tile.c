@@ -7,7 +7,7 @@
  * dune.lock, and touches no vector register.
  */
 #include <errno.h>
-#include <sched.h>
+#include <linux/futex.h>
 #include <stddef.h>
 #include <sys/syscall.h>
 #include "context.h"
@@ -21,15 +21,22 @@ static struct {
 	uint32_t nr, hand;
 } tiles;
 
+/* 0: free; 1: taken; 2: somebody may be waiting. Who waits sleeps, lest one of high
+ * priority keep the CPU from the thread that has it. */
 void dune_lock(int *lock)
 {
-	while (__atomic_exchange_n(lock, 1, __ATOMIC_ACQUIRE))
-		RAW(SYS_sched_yield);
+	int free = 0;
+
+	if (__atomic_compare_exchange_n(lock, &free, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+		return;
+	while (__atomic_exchange_n(lock, 2, __ATOMIC_ACQUIRE))
+		RAW(SYS_futex, lock, FUTEX_WAIT_PRIVATE, 2, NULL);
 }
 
 void dune_unlock(int *lock)
 {
-	__atomic_store_n(lock, 0, __ATOMIC_RELEASE);
+	if (__atomic_exchange_n(lock, 0, __ATOMIC_RELEASE) == 2)
+		RAW(SYS_futex, lock, FUTEX_WAKE_PRIVATE, 1);
 }
 
 /* Takes a tile back from the piece that has it. No CPU has the translation any more when
