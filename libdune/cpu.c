@@ -120,12 +120,20 @@ static struct cpu *area_create(void)
 	return (struct cpu *)area;
 }
 
+/* The guest finds its GDT in the run page. */
 int dune_cpu_attach(struct cpu *cpu)
 {
 	int fd = dune_backend_create_vcpu(cpu->run, &cpu->run);
+	int error;
 
 	if (fd < 0)
 		return fd;
+	error = dune_tile_pin(cpu->run, DUNE_RUN_SIZE);
+	if (error) {
+		RAW(SYS_munmap, cpu->run, DUNE_RUN_SIZE);
+		RAW(SYS_close, fd);
+		return error;
+	}
 	cpu->vcpu_fd = fd;
 	init_gdt(cpu);
 	return 0;
@@ -143,25 +151,17 @@ int dune_cpu_create(struct cpu **result)
 	cpu->tss.ist[1] = (uint64_t)cpu + CPU_IST2_TOP;
 	cpu->tss.ist[2] = (uint64_t)cpu + CPU_IST3_TOP;
 	cpu->tss.io_map = sizeof(struct tss);
-	error = dune_cpu_attach(cpu);
-	if (error)
-		goto unmap_area;
-	error = dune_tile_pin(cpu, CPU_BYTES) ?: dune_tile_pin(cpu->run, DUNE_RUN_SIZE);
-	if (error)
-		goto close_vcpu;
+	error = dune_tile_pin(cpu, CPU_BYTES) ?: dune_cpu_attach(cpu);
+	if (error) {
+		RAW(SYS_munmap, cpu, CPU_BYTES);
+		return error;
+	}
 	dune_lock(&dune.lock);
 	cpu->next = dune.cpus;
 	dune.cpus = cpu;
 	dune_unlock(&dune.lock);
 	*result = cpu;
 	return 0;
-
-close_vcpu:
-	RAW(SYS_munmap, cpu->run, DUNE_RUN_SIZE);
-	RAW(SYS_close, cpu->vcpu_fd);
-unmap_area:
-	RAW(SYS_munmap, cpu, CPU_BYTES);
-	return error;
 }
 
 void dune_cpu_retire(struct cpu *cpu)

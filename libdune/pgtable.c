@@ -125,7 +125,11 @@ static uint64_t *split_table(uint64_t entry, enum level level)
 	return table;
 }
 
-/* A piece loses its tile only if another is to get it: one spare table is enough. */
+/*
+ * A piece loses its tile as a rule because another is to get it: one spare table is enough.
+ * Those beyond it, of pieces that a fork child has not and of arenas made where finer
+ * rights had been set, are lost. So are tables of 4 KiB: dune_pte() has told where they are.
+ */
 static uint64_t *take_spare(void)
 {
 	uint64_t *table = pool.spare;
@@ -155,7 +159,7 @@ void dune_pgtable_unmap_tile(uint64_t *slot)
 	uint64_t entry = *slot;
 
 	__atomic_store_n(slot, 0, __ATOMIC_RELEASE);
-	if (!(entry & ENTRY_LARGE))
+	if (!(entry & ENTRY_LARGE) && !pool.spare)
 		pool.spare = table_of(entry);
 }
 
@@ -250,13 +254,14 @@ static int protect_locked(uint64_t address, uint64_t end, uint64_t rights)
 static int map_pieces(uint64_t address, uint64_t end)
 {
 	uint64_t *slot, *note;
-	long result;
+	long arena, result;
 
 	for (; address < end; address = (address | (TILE_BYTES - 1)) + 1) {
 		slot = dune_pgtable_slot(address, false, &note);
 		if (slot && (*note & NOTE_PINNED))
 			continue;
-		result = dune_tile_map(address, TILE_PINNED, 0);
+		arena = dune_arena_contains(address, 1) ? TILE_ARENA : 0;
+		result = dune_tile_map(address, TILE_PINNED | arena, 0);
 		if (result)
 			return result == -ENOMEM ? -ENOMEM : -EINVAL;
 	}

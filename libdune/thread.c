@@ -116,23 +116,29 @@ static long clone_thread(struct cpu *cpu, struct request *request, long nr)
 	return result;
 }
 
+/* The parent's descriptors are of no use, unless they are still its own: in one table. */
+static void close_all(void)
+{
+	RAW(SYS_close, dune.vm_fd);
+	for (struct cpu *cpu = dune.cpus; cpu; cpu = cpu->next)
+		RAW(SYS_close, cpu->vcpu_fd);
+}
+
 /*
  * In a fork child: only this thread is there, and a memory that was copied. The run
  * pages were not copied; ours is mapped again where it was, as the GDT is in it.
  */
-static long rebuild(struct cpu *cpu, const struct dune_state *state)
+static long rebuild(struct cpu *cpu, const struct dune_state *state, uint64_t flags)
 {
 	struct cpu *other, *next;
 	long result;
 
-	RAW(SYS_close, dune.vm_fd);
-	RAW(SYS_close, cpu->vcpu_fd);
+	if (!(flags & CLONE_FILES))
+		close_all();
 	for (other = dune.cpus; other; other = next) {
 		next = other->next;
-		if (other == cpu)
-			continue;
-		RAW(SYS_close, other->vcpu_fd);
-		RAW(SYS_munmap, other, CPU_BYTES);
+		if (other != cpu)
+			RAW(SYS_munmap, other, CPU_BYTES);
 	}
 	cpu->next = NULL;
 	dune.cpus = cpu;
@@ -147,7 +153,7 @@ static long rebuild(struct cpu *cpu, const struct dune_state *state)
 	return result;
 }
 
-/* The lock is held across, so that the child finds all lists whole. */
+/* The locks are held across, so that the child finds all lists whole. */
 static long fork_process(struct cpu *cpu, struct request *request, long nr)
 {
 	struct dune_state state = { .groups = DUNE_STATE_ALL };
@@ -163,7 +169,7 @@ static long fork_process(struct cpu *cpu, struct request *request, long nr)
 	if (result)
 		return result;
 	child_state(&state, request);
-	result = rebuild(cpu, &state);
+	result = rebuild(cpu, &state, request->flags);
 	if (result)
 		dune_fault_exit(cpu, result);
 	return 0;

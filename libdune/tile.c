@@ -39,20 +39,34 @@ void dune_unlock(int *lock)
 		RAW(SYS_futex, lock, FUTEX_WAKE_PRIVATE, 1);
 }
 
-/* Takes a tile back from the piece that has it. No CPU has the translation any more when
- * the module is told: it would find a guest-physical address without a tile. */
-static bool tile_evict(uint32_t tile)
+/* The piece loses its tile, and with it its page tables. */
+static void tile_forget(uint32_t tile)
 {
 	uint64_t *slot, *note;
 
 	slot = dune_pgtable_slot(tiles.piece[tile] - 1, false, &note);
-	if (*note & (NOTE_PINNED | NOTE_SPLIT | NOTE_ARENA))
-		return false;
 	*note = 0;
 	tiles.piece[tile] = 0;
 	dune_pgtable_unmap_tile(slot);
+}
+
+/* No CPU has the translation any more when the module is told: it would find a
+ * guest-physical address without a tile. */
+static void tile_take_back(uint32_t tile)
+{
+	tile_forget(tile);
 	dune_backend_flush_tlb();
 	dune_backend_set_tile(tile, DUNE_TILE_CLEAR, 0);
+}
+
+static bool tile_evict(uint32_t tile)
+{
+	uint64_t *note;
+
+	dune_pgtable_slot(tiles.piece[tile] - 1, false, &note);
+	if (*note & (NOTE_PINNED | NOTE_SPLIT | NOTE_ARENA))
+		return false;
+	tile_take_back(tile);
 	return true;
 }
 
@@ -134,8 +148,14 @@ int dune_tile_resubmit(void)
 {
 	int result = 0;
 
-	for (uint32_t tile = 0; tile < tiles.nr && !result; tile++)
-		if (tiles.piece[tile])
-			result = dune_backend_set_tile(tile, 0, tiles.piece[tile] - 1);
+	for (uint32_t tile = 0; tile < tiles.nr && !result; tile++) {
+		if (!tiles.piece[tile])
+			continue;
+		result = dune_backend_set_tile(tile, 0, tiles.piece[tile] - 1);
+		if (result != -EFAULT)
+			continue;
+		tile_forget(tile);
+		result = 0;
+	}
 	return result;
 }

@@ -193,7 +193,9 @@ void dune_ring3_stop(struct dune_frame *frame, uint64_t value);
  * Rights of the guest's page tables for [address, address + bytes), 4 KiB
  * granular, on top of what the process's own mappings allow. Splits larger
  * entries as needed. Stale TLB entries of this thread are flushed; those of
- * others with dune_flush_tlb(). -EINVAL, -ENOMEM. Ring 0 or outside.
+ * others with dune_flush_tlb(). -EINVAL, -ENOMEM. Ring 0 or outside. They last
+ * while anything is mapped in that 1 GiB; an arena made there, or a fork child
+ * that has nothing there, begins anew.
  */
 int dune_protect(void *address, size_t bytes, unsigned prot);
 
