@@ -12,6 +12,7 @@
 #include "dune.h"
 #include "context.h"
 #include "cpu.h"
+#include "guest_signal.h"
 #include "hypercall.h"
 #include "tile.h"
 #include "trap.h"
@@ -139,6 +140,35 @@ int dune_cpu_attach(struct cpu *cpu)
 	return 0;
 }
 
+/*
+ * While one thread is inside, signal handlers are run by signal.c. The lock makes the first to
+ * come and the last to go wait for each other: else the one could find the handlers taken
+ * over, and the other give them back after it.
+ */
+static void link_cpu(struct cpu *cpu)
+{
+	dune_lock(&dune.lock);
+	if (!dune.cpus)
+		dune_signal_take_over();
+	cpu->next = dune.cpus;
+	dune.cpus = cpu;
+	dune_unlock(&dune.lock);
+}
+
+static void unlink_cpu(struct cpu *cpu)
+{
+	struct cpu **link;
+
+	dune_lock(&dune.lock);
+	for (link = &dune.cpus; *link && *link != cpu; link = &(*link)->next)
+		;
+	if (*link)
+		*link = cpu->next;
+	if (!dune.cpus)
+		dune_signal_give_back();
+	dune_unlock(&dune.lock);
+}
+
 int dune_cpu_create(struct cpu **result)
 {
 	struct cpu *cpu = area_create();
@@ -156,24 +186,14 @@ int dune_cpu_create(struct cpu **result)
 		RAW(SYS_munmap, cpu, CPU_BYTES);
 		return error;
 	}
-	dune_lock(&dune.lock);
-	cpu->next = dune.cpus;
-	dune.cpus = cpu;
-	dune_unlock(&dune.lock);
+	link_cpu(cpu);
 	*result = cpu;
 	return 0;
 }
 
 void dune_cpu_retire(struct cpu *cpu)
 {
-	struct cpu **link;
-
-	dune_lock(&dune.lock);
-	for (link = &dune.cpus; *link && *link != cpu; link = &(*link)->next)
-		;
-	if (*link)
-		*link = cpu->next;
-	dune_unlock(&dune.lock);
+	unlink_cpu(cpu);
 	RAW(SYS_munmap, cpu->run, DUNE_RUN_SIZE);
 	RAW(SYS_close, cpu->vcpu_fd);
 }

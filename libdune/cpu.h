@@ -111,7 +111,8 @@ struct cpu {
 
 extern bool dune_cpu_has_smap;
 
-/* Area, vcpu and run page for one thread. Host context. -errno. */
+/* Area, vcpu and run page for one thread, and what signal handlers need. Host context, all
+ * signals blocked, as for the two below. -errno. */
 int dune_cpu_create(struct cpu **result);
 void dune_cpu_destroy(struct cpu *cpu);
 /* Takes it off the list of the process and closes its vcpu; the area stays. */
@@ -121,7 +122,6 @@ int dune_cpu_attach(struct cpu *cpu);
 /* The system registers (tables, control registers, LSTAR) that a guest starts with. */
 void dune_cpu_system_state(const struct cpu *cpu, struct dune_state *state);
 void dune_cpu_init_idt(void);
-int dune_cpu_pin(const struct cpu *cpu);
 
 /* From ring 0. KERNEL_GS_BASE holds the area; there are no interrupts that could
  * come between. */

@@ -11,7 +11,6 @@
 #include "dune.h"
 #include "context.h"
 #include "cpu.h"
-#include "guest_signal.h"
 #include "host.h"
 #include "hypercall.h"
 #include "tile.h"
@@ -76,16 +75,12 @@ PUBLIC int dune_enter(void)
 		return -EINVAL;
 	if (in_ring0())
 		return -EBUSY;
-	if (!dune.cpus)
-		dune_signal_take_over();
 	result = create_cpu(&cpu);
 	if (!result) {
 		result = dune_enter_switch(cpu);
 		if (result)
 			destroy_cpu(cpu);
 	}
-	if (result && !dune.cpus)
-		dune_signal_give_back();
 	return result;
 }
 
@@ -105,8 +100,6 @@ PUBLIC int dune_leave(void)
 	if (is_in_trap(dune_cpu_current()))
 		return -EBUSY;
 	destroy_cpu(dune_leave_switch());
-	if (!dune.cpus)
-		dune_signal_give_back();
 	return 0;
 }
 

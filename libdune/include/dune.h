@@ -53,7 +53,8 @@ int dune_init(void);
 
 /*
  * Puts the calling thread into ring 0; returns there. Threads and children
- * that it makes from then on are inside, too. 0, or -errno outside.
+ * that it makes from then on are inside, too. 0, or -errno outside. While a
+ * thread is inside, only threads inside may change how signals are handled.
  */
 int dune_enter(void);
 

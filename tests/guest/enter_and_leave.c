@@ -115,6 +115,69 @@ static void another_thread_enters(void)
 	CHECK_EQ(current_ring(), 3);
 }
 
+enum { NR_CROWD = 3, NR_TURNS = 300 };
+static __thread volatile int ring_of_handler;
+
+static void note_ring(int number)
+{
+	(void)number;
+	ring_of_handler = current_ring();
+}
+
+static void check_handler(int ring)
+{
+	ring_of_handler = -1;
+	CHECK_EQ(raise(SIGUSR1), 0);
+	CHECK_EQ(ring_of_handler, ring);
+}
+
+static void *go_in_and_out(void *argument)
+{
+	for (int i = 0; i < NR_TURNS; i++) {
+		CHECK_EQ(dune_enter(), 0);
+		check_handler(0);
+		CHECK_EQ(dune_leave(), 0);
+		check_handler(3);
+	}
+	return argument;
+}
+
+/* Who comes first takes over the handlers, who goes last gives them back. */
+static void handlers_run_where_the_thread_is(void)
+{
+	pthread_t threads[NR_CROWD];
+	struct sigaction action;
+
+	signal(SIGUSR1, note_ring);
+	CHECK_EQ(dune_init(), 0);
+	for (int i = 0; i < NR_CROWD; i++)
+		CHECK_EQ(pthread_create(&threads[i], NULL, go_in_and_out, NULL), 0);
+	for (int i = 0; i < NR_CROWD; i++)
+		CHECK_EQ(pthread_join(threads[i], NULL), 0);
+	CHECK_OK(sigaction(SIGUSR1, NULL, &action));
+	CHECK(action.sa_handler == note_ring);
+}
+
+static void *exit_inside(void *argument)
+{
+	CHECK_EQ(dune_enter(), 0);
+	check_handler(0);
+	return argument;
+}
+
+static void handlers_come_back_when_the_last_thread_ends(void)
+{
+	struct sigaction action;
+	pthread_t thread;
+
+	signal(SIGUSR1, note_ring);
+	CHECK_EQ(dune_init(), 0);
+	CHECK_EQ(pthread_create(&thread, NULL, exit_inside, NULL), 0);
+	CHECK_EQ(pthread_join(thread, NULL), 0);
+	CHECK_OK(sigaction(SIGUSR1, NULL, &action));
+	CHECK(action.sa_handler == note_ring);
+}
+
 static void exits_from_inside(void)
 {
 	pid_t child = harness_fork();
@@ -146,6 +209,8 @@ int main(void)
 		guest_test(keeps_stack_and_heap),
 		guest_test(keeps_the_signal_mask),
 		guest_test(another_thread_enters),
+		guest_test(handlers_run_where_the_thread_is),
+		guest_test(handlers_come_back_when_the_last_thread_ends),
 		guest_test(exits_from_inside),
 		guest_test(tells_what_it_can_do),
 	};
