@@ -55,15 +55,18 @@ static int make_trampoline(void)
 	for (uint64_t i = 0; i < bytes; i++)
 		((volatile char *)page)[i] = dune_ring3_trampoline_start[i];
 	RAW(SYS_mprotect, page, 4096, PROT_READ | PROT_EXEC);
-	if (dune_protect((void *)page, 4096, DUNE_PROT_READ | DUNE_PROT_EXEC | DUNE_PROT_USER))
+	if (dune_protect((void *)page, 4096, DUNE_PROT_READ | DUNE_PROT_EXEC | DUNE_PROT_USER)) {
+		RAW(SYS_munmap, page, 4096);
 		return -ENOMEM;
+	}
 	dune_backend_flush_tlb();
 	dune_ring3_trampoline = page;
 	dune_ring3_return = page + (dune_ring3_trampoline_return - dune_ring3_trampoline_start);
 	return 0;
 }
 
-/* Address space for an arena: anywhere, or exactly at start. */
+/* Address space for an arena: anywhere, or exactly at start. What the program had there
+ * is gone, and so are the finer rights that it had set. */
 static long reserve(uint64_t start, uint64_t bytes)
 {
 	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
@@ -73,24 +76,30 @@ static long reserve(uint64_t start, uint64_t bytes)
 	if (start)
 		flags |= MAP_FIXED_NOREPLACE;
 	at = RAW(SYS_mmap, start, bytes + more, PROT_NONE, flags, -1, 0);
-	if (is_error(at) || start)
+	if (is_error(at))
 		return at;
 	aligned = (at + TILE_BYTES - 1) & -TILE_BYTES;
 	if (aligned > (uint64_t)at)
 		RAW(SYS_munmap, at, aligned - at);
 	if (aligned < at + more)
 		RAW(SYS_munmap, aligned + bytes, at + more - aligned);
+	dune_tile_renew(aligned, aligned + bytes);
 	return aligned;
 }
 
-/* Is any of it an arena already, or something that the trap path needs? */
-static bool is_taken(uint64_t start, uint64_t end)
+static bool is_arena(uint64_t start, uint64_t end)
 {
-	uint64_t *note;
-
 	for (unsigned i = 0; i < nr_arenas; i++)
 		if (start < arenas[i].end && arenas[i].start < end)
 			return true;
+	return false;
+}
+
+/* Does the trap path need any of it, or has it finer rights? */
+static bool is_ring0(uint64_t start, uint64_t end)
+{
+	uint64_t *note;
+
 	for (; start < end; start += TILE_BYTES)
 		if (dune_pgtable_slot(start, false, &note) && (*note & (NOTE_PINNED | NOTE_SPLIT)))
 			return true;
@@ -105,38 +114,59 @@ static int show(uint64_t start, uint64_t end)
 	for (; start < end; start += TILE_BYTES) {
 		result = dune_tile_map(start, TILE_ARENA, 0);
 		if (result && result != -EFAULT)
-			return -ENOMEM;
+			return result == -EEXIST ? -EEXIST : -ENOMEM;
 	}
 	return 0;
 }
 
-static long create(long start, long bytes, long keep)
+static int give(uint64_t start, uint64_t end)
 {
-	uint64_t end;
 	int result;
 
-	if (nr_arenas == MAX_ARENAS)
-		return -ENOMEM;
-	result = make_trampoline();
-	if (result)
-		return result;
-	if ((start || keep) && is_taken(start, start + bytes))
+	if (is_arena(start, end))
 		return -EEXIST;
-	if (!keep) {
-		start = reserve(start, bytes);
-		if (is_error(start))
-			return start;
-	}
-	end = start + bytes;
 	result = show(start, end);
 	if (result) {
-		if (!keep)
-			RAW(SYS_munmap, start, bytes);
+		dune_tile_hide(start, end);
 		return result;
 	}
 	arenas[nr_arenas] = (struct arena){ start, end };
 	__atomic_store_n(&nr_arenas, nr_arenas + 1, __ATOMIC_RELEASE);
-	return start;
+	return 0;
+}
+
+static long give_new(uint64_t start, uint64_t bytes)
+{
+	long at = reserve(start, bytes);
+	int result;
+
+	if (is_error(at))
+		return at;
+	result = give(at, at + bytes);
+	if (!result)
+		return at;
+	RAW(SYS_munmap, at, bytes);
+	return result;
+}
+
+static long give_as_it_is(uint64_t start, uint64_t bytes)
+{
+	int result = is_ring0(start, start + bytes) ? -EEXIST : give(start, start + bytes);
+
+	return result ? result : (long)start;
+}
+
+static long create(long start, long bytes, long keep)
+{
+	long result = -ENOMEM;
+
+	dune_lock(&dune.arena_lock);
+	if (nr_arenas < MAX_ARENAS)
+		result = make_trampoline();
+	if (!result)
+		result = keep ? give_as_it_is(start, bytes) : give_new(start, bytes);
+	dune_unlock(&dune.arena_lock);
+	return result;
 }
 
 static bool is_within(const void *address, uint64_t start, uint64_t bytes)

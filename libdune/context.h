@@ -19,7 +19,8 @@ struct dune_context {
 	int vm_fd;
 	struct dune_caps caps;
 	struct cpu *cpus;
-	int lock; /* cpus, tiles, page tables; held across fork */
+	int arena_lock; /* arenas, while one is made; taken before the other */
+	int lock;	/* cpus, tiles, page tables. Both are held across fork */
 };
 
 extern struct dune_context dune;

@@ -163,13 +163,18 @@ void dune_pgtable_unmap_tile(uint64_t *slot)
 		pool.spare = table_of(entry);
 }
 
-void dune_pgtable_set_user(uint64_t *slot)
+static void set_user(uint64_t *entry, bool user)
 {
-	if (*slot & ENTRY_LARGE)
-		*slot |= DUNE_PTE_USER;
-	else
+	if (*entry & ENTRY_LARGE)
+		*entry = user ? *entry | DUNE_PTE_USER : *entry & ~DUNE_PTE_USER;
+}
+
+void dune_pgtable_set_user(uint64_t *slot, bool user)
+{
+	set_user(slot, user);
+	if (!(*slot & ENTRY_LARGE))
 		for (int i = 0; i < ENTRIES; i++)
-			table_of(*slot)[i] |= DUNE_PTE_USER;
+			set_user(&table_of(*slot)[i], user);
 }
 
 /*

@@ -32,8 +32,8 @@ uint64_t *dune_pgtable_slot(uint64_t address, bool make, uint64_t **note);
 int dune_pgtable_map_tile(uint64_t *slot, uint32_t tile, bool user);
 /* Takes it away again. To be followed by a flush before anything else is published. */
 void dune_pgtable_unmap_tile(uint64_t *slot);
-/* Lets ring 3 have what is already at slot; not to be used on split tiles. */
-void dune_pgtable_set_user(uint64_t *slot);
+/* Lets ring 3 have what is already at slot, or no longer; not what has been split. */
+void dune_pgtable_set_user(uint64_t *slot, bool user);
 /* Would the tables let an access with this #PF error code through? 0 or 1; -ENOENT where
  * the piece has no tile. Needs no lock. */
 int dune_pgtable_allows(uint64_t address, uint64_t error);

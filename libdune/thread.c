@@ -162,10 +162,12 @@ static long fork_process(struct cpu *cpu, struct request *request, long nr)
 	if (result)
 		return result;
 	request_set_stack(request, nr, 0, 0);
+	dune_lock(&dune.arena_lock);
 	dune_lock(&dune.lock);
 	result = raw_syscall(nr, request->args[0], request->args[1], request->args[2],
 			     request->args[3], request->args[4], 0);
 	dune_unlock(&dune.lock);
+	dune_unlock(&dune.arena_lock);
 	if (result)
 		return result;
 	child_state(&state, request);

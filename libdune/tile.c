@@ -105,6 +105,14 @@ static int map_locked(uint64_t piece, uint64_t *slot, uint64_t *note, bool arena
 	return 0;
 }
 
+/* What ring 0 has, ring 3 does not get, and the other way round. */
+static bool is_refused(uint64_t note, long flags)
+{
+	if (note & NOTE_ARENA)
+		return flags & TILE_RING0;
+	return flags & TILE_ARENA && note & (NOTE_PINNED | NOTE_SPLIT);
+}
+
 long dune_tile_map(long address, long flags, long unused)
 {
 	uint64_t *slot, *note;
@@ -115,13 +123,15 @@ long dune_tile_map(long address, long flags, long unused)
 	slot = dune_pgtable_slot(address, true, &note);
 	if (!slot)
 		result = -ENOMEM;
+	else if (is_refused(*note, flags))
+		result = -EEXIST;
 	else if (!(*note & NOTE_TILE))
 		result = map_locked(address & -TILE_BYTES, slot, note, flags & TILE_ARENA);
 	if (!result && (flags & TILE_PINNED))
 		*note |= NOTE_PINNED;
 	if (!result && (flags & TILE_ARENA) && !(*note & NOTE_ARENA)) {
 		*note |= NOTE_ARENA;
-		dune_pgtable_set_user(slot);
+		dune_pgtable_set_user(slot, true);
 		dune_backend_flush_tlb();
 	}
 	dune_unlock(&dune.lock);
@@ -134,8 +144,35 @@ int dune_tile_pin(const void *start, uint64_t bytes)
 	int result = 0;
 
 	for (; address < end && !result; address = (address | (TILE_BYTES - 1)) + 1)
-		result = dune_tile_map(address, TILE_PINNED, 0);
+		result = dune_tile_map(address, TILE_PINNED | TILE_RING0, 0);
 	return result;
+}
+
+void dune_tile_hide(uint64_t start, uint64_t end)
+{
+	uint64_t *slot, *note;
+
+	dune_lock(&dune.lock);
+	for (; start < end; start += TILE_BYTES) {
+		slot = dune_pgtable_slot(start, false, &note);
+		if (!slot || !(*note & NOTE_ARENA))
+			continue;
+		*note &= ~NOTE_ARENA;
+		dune_pgtable_set_user(slot, false);
+	}
+	dune_backend_flush_tlb();
+	dune_unlock(&dune.lock);
+}
+
+void dune_tile_renew(uint64_t start, uint64_t end)
+{
+	uint64_t *note;
+
+	dune_lock(&dune.lock);
+	for (; start < end; start += TILE_BYTES)
+		if (dune_pgtable_slot(start, false, &note) && *note & (NOTE_PINNED | NOTE_SPLIT))
+			tile_take_back((*note & NOTE_TILE) - 1);
+	dune_unlock(&dune.lock);
 }
 
 int dune_tile_init(void)

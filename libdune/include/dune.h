@@ -128,7 +128,8 @@ void dune_frame_resume_at(struct dune_frame *frame, uint64_t rip, uint64_t rsp);
  * dune_user_end() (SMAP) and never executes it (SMEP). start and bytes are
  * multiples of 1 GiB; start 0 lets the library choose. Nothing is mapped yet
  * (PROT_NONE, except with DUNE_ARENA_KEEP: the range stays as it is).
- * Returns 0, -EINVAL, -EEXIST (overlaps an arena or what ring 0 needs), -ENOMEM.
+ * Returns 0, -EINVAL, -EEXIST (overlaps an arena or what ring 0 needs), -ENOMEM;
+ * after an error ring 3 may use no more than before.
  */
 #define DUNE_ARENA_BYTES (1ull << 30) /* granule */
 #define DUNE_ARENA_KEEP	 (1u << 0)
