@@ -22,6 +22,9 @@
 #include "hypercall.h"
 #include "tile.h"
 
+#define TASK_SIZE	  ((1ull << 47) - 4096)
+#define MOST_CLONE3_BYTES 4096
+
 /* What the four calls ask for, in one form. */
 struct request {
 	uint64_t flags, stack, tls; /* stack: top, or 0 */
@@ -29,27 +32,47 @@ struct request {
 	struct clone_args clone3;
 };
 
+/* As the kernel does: what is longer than our structure must be 0 there. */
+static long clone3_read(struct clone_args *clone3, const char *from, uint64_t bytes)
+{
+	if (bytes < CLONE_ARGS_SIZE_VER0 || bytes > MOST_CLONE3_BYTES)
+		return bytes < CLONE_ARGS_SIZE_VER0 ? -EINVAL : -E2BIG;
+	if (!dune_host_can_read(from, bytes))
+		return -EFAULT;
+	for (uint64_t i = 0; i < sizeof(*clone3); i++)
+		((volatile char *)clone3)[i] = i < bytes ? from[i] : 0;
+	for (uint64_t i = sizeof(*clone3); i < bytes; i++)
+		if (from[i])
+			return -E2BIG;
+	return 0;
+}
+
+/* The kernel will see another stack, so this one is judged here. */
+static bool is_stack(uint64_t bottom, uint64_t bytes)
+{
+	return bottom ? bytes && bottom < TASK_SIZE && bytes <= TASK_SIZE - bottom : !bytes;
+}
+
 static long request_read(struct request *request, const struct dune_run *run, long nr)
 {
-	const char *from = (const char *)run->gpr[DUNE_RDI];
+	struct clone_args *clone3 = &request->clone3;
 	uint64_t bytes = run->gpr[DUNE_RSI];
+	long result;
 
 	for (int i = 0; i < 6; i++)
 		request->args[i] = 0;
 	request->flags = request->stack = request->tls = 0;
 	if (nr == SYS_clone3) {
-		if (bytes < CLONE_ARGS_SIZE_VER0 || bytes > sizeof(request->clone3))
-			return bytes < CLONE_ARGS_SIZE_VER0 ? -EINVAL : -E2BIG;
-		if (!dune_host_can_read(from, bytes))
-			return -EFAULT;
-		for (uint64_t i = 0; i < sizeof(request->clone3); i++)
-			((volatile char *)&request->clone3)[i] = i < bytes ? from[i] : 0;
-		request->flags = request->clone3.flags;
-		request->tls = request->clone3.tls;
-		if (request->clone3.stack)
-			request->stack = request->clone3.stack + request->clone3.stack_size;
-		request->args[0] = (uint64_t)&request->clone3;
-		request->args[1] = bytes;
+		result = clone3_read(clone3, (const char *)run->gpr[DUNE_RDI], bytes);
+		if (result)
+			return result;
+		if (!is_stack(clone3->stack, clone3->stack_size))
+			return -EINVAL;
+		request->flags = clone3->flags;
+		request->tls = clone3->tls;
+		request->stack = clone3->stack + clone3->stack_size;
+		request->args[0] = (uint64_t)clone3;
+		request->args[1] = bytes < sizeof(*clone3) ? bytes : sizeof(*clone3);
 	} else if (nr == SYS_clone) {
 		request->flags = run->gpr[DUNE_RDI];
 		request->stack = run->gpr[DUNE_RSI];
@@ -103,6 +126,10 @@ static long clone_thread(struct cpu *cpu, struct request *request, long nr)
 	child->fs_ring3 = cpu->fs_ring3;
 	child->start_mask = cpu->start_mask;
 	child->borrowed = request->flags & CLONE_VFORK;
+	if (!request->stack) { /* it is on ours, maybe below a run of ring 3 */
+		child->ring3 = cpu->ring3;
+		child->fs_ring0 = cpu->fs_ring0;
+	}
 	result = dune_backend_set_state(child->vcpu_fd, &state);
 	if (!result) {
 		request_set_stack(request, nr, (uint64_t)child + CPU_HOST_BOTTOM,

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 enum { NR_PAGES = 64 };
@@ -168,6 +169,46 @@ static void vfork_and_exec(void)
 	CHECK_EQ(current_ring(), 0);
 }
 
+/* ---- vfork() for ring 3: the child goes back there, on the stack that its parent waits with ---- */
+
+static volatile int nr_calls;
+
+#define GENERAL_REGS __attribute__((target("general-regs-only")))
+
+GENERAL_REGS __attribute__((always_inline)) static inline long raw(long nr, long a)
+{
+	long result;
+
+	__asm__ volatile("syscall" : "=a"(result) : "a"(nr), "D"(a) : "rcx", "r11", "memory");
+	return result;
+}
+
+/* The second call is the child's. After it the stack is not what the parent had there: it ends, and
+ * calls nothing before. */
+GENERAL_REGS static void on_system_call(struct dune_frame *frame)
+{
+	long child;
+
+	if (++nr_calls == 2)
+		raw(SYS_exit, 0);
+	child = raw(SYS_vfork, 0);
+	if (child)
+		raw(SYS_exit_group, child > 0 && nr_calls == 2 ? 0 : 1);
+	frame->rax = 0;
+}
+
+static void vfork_for_ring_3(void)
+{
+	static const char twice[] = "\x0f\x05\x0f\x05\x0f\x0b"; /* syscall; syscall; ud2 */
+	uint64_t value;
+
+	enter_dune();
+	ring3_place(twice, twice + sizeof(twice));
+	CHECK_EQ(dune_set_syscall_handler(on_system_call, 0), 0);
+	dune_ring3_call(ring3_at(twice), ring3_stack_top(), 0, 0, 0, &value, NULL);
+	FAIL("ring 3 came back");
+}
+
 extern char **environ;
 
 static void spawn_and_system(void)
@@ -235,6 +276,7 @@ int main(void)
 		guest_test(generations),
 		guest_test(many_children),
 		guest_test(vfork_and_exec),
+		guest_test(vfork_for_ring_3),
 		guest_test(spawn_and_system),
 		guest_test(exec_leaves_dune),
 		guest_test(child_leaves_and_enters),
