@@ -35,18 +35,23 @@ PUBLIC int dune_init(void)
 	if (result)
 		return result;
 	result = dune_pgtable_init();
-	if (!result)
-		result = dune_tile_init();
-	if (!result)
-		result = dune_tile_pin(__ehdr_start, _end - __ehdr_start);
-	if (result) {
-		RAW(SYS_close, dune.vm_fd);
-		return result;
-	}
+	if (result)
+		goto close_vm;
+	result = dune_tile_init() ?: dune_tile_pin(__ehdr_start, _end - __ehdr_start);
+	if (result)
+		goto forget_tiles;
 	dune_cpu_init_idt();
 	dune_trap_init();
 	dune.ready = true;
 	return 0;
+
+forget_tiles:
+	dune_tile_exit();
+	dune_pgtable_exit();
+close_vm:
+	RAW(SYS_close, dune.vm_fd);
+	dune.vm_fd = -1;
+	return result;
 }
 
 static int create_cpu(struct cpu **cpu)

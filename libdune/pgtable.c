@@ -73,8 +73,15 @@ int dune_pgtable_init(void)
 	RAW(SYS_munmap, base + POOL_BYTES, start + POOL_BYTES - base);
 	pool.base = (char *)base;
 	pool.gpa = base % TILE_BYTES; /* in tile 0 */
-	table_alloc(1);		      /* the root */
+	pool.used = 0;
+	pool.spare = NULL;
+	table_alloc(1); /* the root */
 	return 0;
+}
+
+void dune_pgtable_exit(void)
+{
+	RAW(SYS_munmap, pool.base, POOL_BYTES);
 }
 
 uint64_t dune_pgtable_root(void)

@@ -23,6 +23,7 @@
 #define NOTE_ARENA  (1ull << 34)
 
 int dune_pgtable_init(void);
+void dune_pgtable_exit(void);
 uint64_t dune_pgtable_root(void); /* what CR3 holds */
 void *dune_pgtable_pool(void);
 /* The slot and note of a piece; makes the PDPT where there is none, if `make`.

@@ -181,6 +181,14 @@ int dune_tile_init(void)
 	return dune_tile_pin(dune_pgtable_pool(), 1);
 }
 
+void dune_tile_exit(void)
+{
+	for (uint32_t tile = 0; tile < tiles.nr; tile++)
+		tiles.piece[tile] = 0;
+}
+
+/* Where the child has nothing (all was unmapped before, or is not for children) there is
+ * nothing to show: what comes there later is mapped as if for the first time. */
 int dune_tile_resubmit(void)
 {
 	int result = 0;

@@ -13,6 +13,7 @@
 
 /* Gives the page-table pool its tile, number 0. Host context. */
 int dune_tile_init(void);
+void dune_tile_exit(void);
 /* host_function: makes the piece that holds `address` visible, if the process has
  * anything there; TILE_PINNED in flags keeps it so for good.
  * 0 or -errno. -EEXIST: the piece is the other ring's. */
