@@ -8,8 +8,11 @@
 #include "../../libdune/tile.c"
 #include "../../libdune/pgtable.c"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 enum { NR_TILES = 8, NR_PIECES = 40, NR_ROUNDS = 2000 };
 
@@ -18,9 +21,9 @@ struct dune_context dune;
 /* What the module knows, and what a CPU may have in its TLB. */
 static struct {
 	uint64_t hva[NR_TILES];
-	bool shown[NR_TILES], cached[NR_TILES];
+	bool shown[NR_TILES], cached[NR_TILES], gone[NR_TILES];
 	unsigned nr_cleared, nr_flushes;
-	int error; /* of the next tile */
+	int error; /* of the next tile; those that are gone have nothing to show */
 } module;
 
 int dune_backend_set_tile(uint32_t tile, uint32_t flags, uint64_t hva)
@@ -37,6 +40,8 @@ int dune_backend_set_tile(uint32_t tile, uint32_t flags, uint64_t hva)
 	}
 	assert_false(module.shown[tile]);
 	assert_int_equal(hva % TILE_BYTES, 0);
+	if (module.gone[tile])
+		return -EFAULT;
 	module.error = 0;
 	if (result)
 		return result;
@@ -211,6 +216,146 @@ static void finer_rights_are_seen(void **state)
 	}
 }
 
+/* What an arena that failed leaves behind. */
+static void what_is_hidden_is_ring_0s(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		unsigned flushes;
+
+		start(features[i]);
+		for (unsigned number = 0; number < 3; number++)
+			assert_int_equal(touch(piece(number), number ? TILE_ARENA : 0), 0);
+		flushes = module.nr_flushes;
+		dune_tile_hide(piece(1), piece(1) + TILE_BYTES);
+		assert_int_equal(module.nr_flushes, flushes + 1);
+		assert_int_equal(dune_pgtable_allows(piece(1), PF_USER), 0);
+		assert_int_equal(dune_pgtable_allows(piece(1), PF_WRITE), 1);
+		assert_int_equal(dune_pgtable_allows(piece(2), PF_USER), 1);
+		for (unsigned round = 0; round < NR_ROUNDS; round++)
+			assert_int_equal(touch(piece(3 + round % NR_PIECES), 0), 0);
+		assert_int_equal(tile_of(piece(1)), -1);
+		assert_true(tile_of(piece(2)) > 0);
+	}
+}
+
+static void a_piece_is_one_rings(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		start(features[i]);
+		assert_int_equal(touch(piece(1), TILE_ARENA), 0);
+		assert_int_equal(dune_tile_pin((void *)piece(1), PAGE), -EEXIST);
+		assert_int_equal(dune_tile_pin((void *)piece(2), PAGE), 0);
+		assert_int_equal(dune_tile_map(piece(2), TILE_ARENA, 0), -EEXIST);
+		assert_int_equal(dune_pgtable_allows(piece(2), PF_USER), 0);
+		assert_int_equal(dune_protect((void *)piece(1), PAGE, DUNE_PROT_READ), 0);
+		assert_int_equal(dune_pgtable_allows(piece(1), PF_USER), 0);
+		assert_int_equal(dune_pgtable_allows(piece(1) + PAGE, PF_USER), 1);
+	}
+}
+
+static void a_piece_begins_anew(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		start(features[i]);
+		assert_int_equal(dune_protect((void *)piece(1), PAGE, 0), 0);
+		assert_int_equal(touch(piece(2), TILE_PINNED), 0);
+		dune_tile_renew(piece(1), piece(1) + TILE_BYTES);
+		dune_tile_renew(piece(2), piece(2) + TILE_BYTES);
+		assert_int_equal(module.nr_cleared, 2);
+		assert_int_equal(dune_pgtable_allows(piece(1), 0), -ENOENT);
+		assert_int_equal(touch(piece(1), TILE_ARENA), 0);
+		assert_int_equal(dune_pgtable_allows(piece(1), PF_USER | PF_WRITE), 1);
+		assert_int_equal(touch(piece(2), TILE_ARENA), 0);
+	}
+}
+
+/* A new vm, in which nothing is shown yet. */
+static void forget_all(void)
+{
+	memset(module.shown, 0, sizeof(module.shown));
+	memset(module.cached, 0, sizeof(module.cached));
+}
+
+static void a_fork_child_has_what_is_left(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		start(features[i]);
+		for (unsigned number = 0; number < NR_TILES - 1; number++)
+			assert_int_equal(touch(piece(number), 0), 0);
+		assert_int_equal(dune_protect((void *)piece(2), PAGE, 0), 0);
+		forget_all();
+		module.gone[tile_of(piece(1))] = true;
+		module.gone[tile_of(piece(2) + PAGE)] = true;
+		assert_int_equal(dune_tile_resubmit(), 0);
+		memset(module.gone, 0, sizeof(module.gone));
+		assert_int_equal(dune_pgtable_allows(piece(1), 0), -ENOENT);
+		assert_int_equal(dune_pgtable_allows(piece(2), 0), -ENOENT);
+		for (unsigned number = 0; number < NR_TILES - 1; number++)
+			assert_int_equal(touch(piece(number), 0), 0);
+		assert_int_equal(dune_pgtable_allows(piece(2), PF_WRITE), 1);
+		assert_int_equal(module.nr_cleared, 0);
+	}
+}
+
+static void a_second_start_begins_anew(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		start(features[i]);
+		assert_int_equal(touch(piece(1), 0), 0);
+		dune_tile_exit();
+		dune_pgtable_exit();
+		memset(&module, 0, sizeof(module));
+		assert_int_equal(dune_pgtable_init(), 0);
+		assert_int_equal(dune_tile_init(), 0);
+		assert_int_equal(module.hva[0], (uint64_t)pool.base & -TILE_BYTES);
+		assert_int_equal(touch(piece(1), 0), 0);
+	}
+}
+
+/* ---- The lock ---- */
+
+static double cpu_seconds(void)
+{
+	struct timespec used;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+	return used.tv_sec + used.tv_nsec / 1e9;
+}
+
+static void *wait_for_lock(void *seconds)
+{
+	double before = cpu_seconds();
+
+	dune_lock(&dune.lock);
+	*(double *)seconds = cpu_seconds() - before;
+	dune_unlock(&dune.lock);
+	return NULL;
+}
+
+static void who_waits_for_the_lock_sleeps(void **state)
+{
+	pthread_t threads[2];
+	double seconds[2];
+
+	(void)state;
+	dune.lock = 0;
+	dune_lock(&dune.lock);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, wait_for_lock, &seconds[i]), 0);
+	usleep(300000);
+	dune_unlock(&dune.lock);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
+		assert_true(seconds[i] < 0.01);
+	}
+	assert_int_equal(dune.lock, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -221,6 +366,12 @@ int main(void)
 		cmocka_unit_test(what_the_process_has_not_is_not_shown),
 		cmocka_unit_test(rights_are_there_from_the_start),
 		cmocka_unit_test(finer_rights_are_seen),
+		cmocka_unit_test(what_is_hidden_is_ring_0s),
+		cmocka_unit_test(a_piece_is_one_rings),
+		cmocka_unit_test(a_piece_begins_anew),
+		cmocka_unit_test(a_fork_child_has_what_is_left),
+		cmocka_unit_test(a_second_start_begins_anew),
+		cmocka_unit_test(who_waits_for_the_lock_sleeps),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
