@@ -180,7 +180,8 @@ static long rebuild(struct cpu *cpu, const struct dune_state *state, uint64_t fl
 	return result;
 }
 
-/* The locks are held across, so that the child finds all lists whole. */
+/* The locks are held across, so that the child finds all lists whole; with CLONE_VFORK until
+ * it has gone its own way. */
 static long fork_process(struct cpu *cpu, struct request *request, long nr)
 {
 	struct dune_state state = { .groups = DUNE_STATE_ALL };
