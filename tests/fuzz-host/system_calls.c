@@ -15,6 +15,7 @@
 #include <dune.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -116,6 +117,15 @@ static void check_message(const struct msghdr *header)
 	check_iovecs((uint64_t)header->msg_iov, header->msg_iovlen);
 }
 
+/* What is waited for: hidden descriptors are taken out of copies. */
+static void check_readiness(long nr, const uint64_t *argument)
+{
+	if (nr == SYS_poll || nr == SYS_ppoll)
+		MUST(is_copy(argument[0], argument[1] * sizeof(struct pollfd)));
+	for (int i = 1; (nr == SYS_select || nr == SYS_pselect6) && i <= 3; i++)
+		MUST(!argument[i] || is_copy(argument[i], (argument[0] + 63) / 64 * 8));
+}
+
 static bool changes_memory(long nr)
 {
 	return nr == SYS_mmap || nr == SYS_munmap || nr == SYS_mprotect || nr == SYS_mremap ||
@@ -164,6 +174,7 @@ long dune_syscall(long nr, long a, long b, long c, long d, long e, long f)
 		check_message((const struct msghdr *)b);
 		return make_up();
 	}
+	check_readiness(nr, argument);
 	/* Calls that an emulate_ function makes of its own are not the row's. */
 	if (nr == box->call.nr && row && !row->emulate)
 		for (int i = 0; i < SANDBOX_NR_ARGS; i++)
