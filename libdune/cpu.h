@@ -23,6 +23,7 @@
 #define CPU_IST_LEVEL	0x8000
 #define CPU_IST1_BOTTOM 0x2000
 #define CPU_IST1_TOP	0x42000
+#define CPU_IST1_FIRST	0x40000 /* a bit that is set in the first level, in no other */
 #define CPU_IST2_BOTTOM 0x43000
 #define CPU_IST2_TOP	0x53000
 #define CPU_IST3_BOTTOM 0x54000

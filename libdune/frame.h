@@ -30,6 +30,7 @@
  */
 #define RFLAGS_RING0 0x3202
 #define RFLAGS_RING3 0x202
+#define RFLAGS_IF    0x200
 #define RFLAGS_IOPL  0x3000
 #define RFLAGS_AC    0x40000
 /* What ring 3 may have in RFLAGS: the arithmetic flags, TF DF IF RF AC ID. */

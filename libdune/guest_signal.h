@@ -67,13 +67,15 @@ long dune_signal_trap_exit(struct cpu *cpu, const struct dune_frame *frame);
  * again, which returns the signal mask. */
 void dune_signal_make_frame(struct cpu *cpu, struct dune_state *state,
 			    const struct dune_frame *trap);
-uint64_t dune_signal_take_frame(struct dune_state *state);
+uint64_t dune_signal_take_frame(struct cpu *cpu, struct dune_state *state);
 
 /* signal_point.c: makes of a state in the middle of the trap path one that a handler
  * can interrupt. False: not now, the trap path will ask itself. */
 bool dune_signal_settle(struct cpu *cpu, struct dune_state *state);
 /* Would that be false for what the frame says? */
 bool dune_signal_is_in_trap_path(const struct cpu *cpu, const struct dune_frame *frame);
+/* Can a handler of an exception that came there in ring 0 be the program's? */
+bool dune_signal_is_in_program(const struct cpu *cpu, const struct dune_frame *frame);
 void dune_signal_state_of_frame(struct dune_state *state, const struct dune_frame *frame);
 
 /* host_loop.S and fault.c: where a signal must not just return to. */

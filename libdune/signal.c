@@ -311,7 +311,7 @@ long dune_signal_return(struct cpu *cpu, long nr)
 	if (dune_signal_give_last(cpu))
 		return cpu->run->gpr[DUNE_RAX];
 	get_state(cpu, &state);
-	mask = dune_signal_take_frame(&state);
+	mask = dune_signal_take_frame(cpu, &state);
 	set_state(cpu, &state);
 	RAW(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, sizeof(mask));
 	return state.gpr[DUNE_RAX];

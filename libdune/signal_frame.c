@@ -33,7 +33,14 @@ struct signal_frame {
 
 /* In mcontext_t's reserved words: what the kernel has no place for. */
 #define RESERVED_MAGIC 0x656e7564 /* "dune" */
-enum { SAVED_MAGIC, SAVED_CS, SAVED_FS_BASE, SAVED_GS_BASE, SAVED_KERNEL_GS_BASE };
+enum {
+	SAVED_MAGIC,
+	SAVED_CS,
+	SAVED_FS_BASE,
+	SAVED_GS_BASE,
+	SAVED_KERNEL_GS_BASE,
+	SAVED_RING3, /* the innermost run; the handler may leave one that it began */
+};
 
 static const struct {
 	int greg, gpr;
@@ -49,7 +56,8 @@ static unsigned long long *reserved_words(mcontext_t *context)
 	return context->__reserved1;
 }
 
-static void write_registers(mcontext_t *context, const struct dune_state *state)
+static void write_registers(mcontext_t *context, const struct cpu *cpu,
+			    const struct dune_state *state)
 {
 	unsigned long long *reserved = reserved_words(context);
 
@@ -63,9 +71,10 @@ static void write_registers(mcontext_t *context, const struct dune_state *state)
 	reserved[SAVED_FS_BASE] = state->fs_base;
 	reserved[SAVED_GS_BASE] = state->gs_base;
 	reserved[SAVED_KERNEL_GS_BASE] = state->kernel_gs_base;
+	reserved[SAVED_RING3] = (uint64_t)cpu->ring3;
 }
 
-static void read_registers(struct dune_state *state, mcontext_t *context)
+static void read_registers(struct cpu *cpu, struct dune_state *state, mcontext_t *context)
 {
 	const unsigned long long *reserved = reserved_words(context);
 	uint64_t rflags = context->gregs[REG_EFL] & RFLAGS_USER;
@@ -76,6 +85,7 @@ static void read_registers(struct dune_state *state, mcontext_t *context)
 	state->rflags = rflags | (context->gregs[REG_EFL] & RFLAGS_IOPL) | 2;
 	if (reserved[SAVED_MAGIC] != RESERVED_MAGIC)
 		return;
+	cpu->ring3 = (struct ring3_context *)reserved[SAVED_RING3];
 	state->gs_base = reserved[SAVED_GS_BASE];
 	state->kernel_gs_base = reserved[SAVED_KERNEL_GS_BASE];
 	if (reserved[SAVED_CS] != DUNE_SEL_CODE3)
@@ -168,7 +178,7 @@ void dune_signal_make_frame(struct cpu *cpu, struct dune_state *state,
 	frame->context.flags = CONTEXT_FLAGS;
 	frame->context.link = NULL;
 	frame->context.stack = alternate;
-	write_registers(&frame->context.registers, state);
+	write_registers(&frame->context.registers, cpu, state);
 	write_trap(&frame->context.registers, cpu, trap);
 	frame->context.registers.fpregs = vectors;
 	frame->context.mask = caught->mask;
@@ -183,14 +193,14 @@ void dune_signal_make_frame(struct cpu *cpu, struct dune_state *state,
 	state->rflags = RFLAGS_RING0;
 }
 
-uint64_t dune_signal_take_frame(struct dune_state *state)
+uint64_t dune_signal_take_frame(struct cpu *cpu, struct dune_state *state)
 {
 	struct signal_frame *frame =
 		(void *)(state->gpr[DUNE_RSP] - offsetof(struct signal_frame, context));
 	const char *vectors = (const char *)frame->context.registers.fpregs;
 	const struct sw_bytes *sw = (const void *)(vectors + SW_RESERVED_AT);
 
-	read_registers(state, &frame->context.registers);
+	read_registers(cpu, state, &frame->context.registers);
 	if (vectors)
 		restore_vectors(vectors, sw->features);
 	return frame->context.mask;

@@ -79,26 +79,6 @@ void dune_signal_state_of_frame(struct dune_state *state, const struct dune_fram
 	state->fs_base = frame->fs_base;
 }
 
-/* The frame of an exception is at the top of its level. NULL: not on a trap stack. */
-static struct dune_frame *frame_of_level(const struct cpu *cpu, uint64_t rsp)
-{
-	static const struct {
-		uint64_t bottom, top;
-	} stacks[] = {
-		{ CPU_IST1_BOTTOM, CPU_IST1_TOP },
-		{ CPU_IST2_BOTTOM, CPU_IST2_TOP },
-		{ CPU_IST3_BOTTOM, CPU_IST3_TOP },
-	};
-	uint64_t offset;
-
-	for (int i = 0; i < 3; i++) {
-		offset = rsp - (uint64_t)cpu - stacks[i].bottom;
-		if (offset < stacks[i].top - stacks[i].bottom)
-			return (void *)(rsp - offset % CPU_IST_LEVEL + CPU_IST_LEVEL - FRAME_BYTES);
-	}
-	return NULL;
-}
-
 /*
  * That of a system call and of dune_ring3_run() is below the context. At the end of a
  * system call RSP may already be ring 3's: it is not asked there.
@@ -113,7 +93,7 @@ static struct dune_frame *frame_of_tail(const struct cpu *cpu, const struct dune
 		return (struct dune_frame *)context_frame;
 	if (cpu->ring3 && rsp - context_frame <= FRAME_BYTES)
 		return (struct dune_frame *)context_frame;
-	return frame_of_level(cpu, rsp) ?: (struct dune_frame *)context_frame;
+	return dune_trap_frame_of_level(cpu, rsp) ?: (struct dune_frame *)context_frame;
 }
 
 static void settle_tail(const struct cpu *cpu, struct dune_state *state)
@@ -201,7 +181,7 @@ static bool came_in_trap_path(const struct cpu *cpu, uint64_t rsp)
 	const struct dune_frame *frame;
 
 	for (int i = 0; i < NR_LEVELS; i++) {
-		frame = frame_of_level(cpu, rsp);
+		frame = dune_trap_frame_of_level(cpu, rsp);
 		if (!frame || dune_frame_is_user(frame))
 			return false;
 		if (point_of(cpu, frame->rip, frame->rcx, frame->r11) != PROGRAM)
@@ -241,4 +221,14 @@ bool dune_signal_is_in_trap_path(const struct cpu *cpu, const struct dune_frame 
 {
 	return !dune_frame_is_user(frame) &&
 	       point_of(cpu, frame->rip, frame->rcx, frame->r11) == TRAP_PATH;
+}
+
+/* Where ring 3's call is back, a signal's handler gets its GS from make_ring0(); one of an
+ * exception does not. */
+bool dune_signal_is_in_program(const struct cpu *cpu, const struct dune_frame *frame)
+{
+	if (is_between(frame->rip, dune_trap_call_done_fs, dune_trap_no_call) &&
+	    !(frame->rflags & RFLAGS_IF))
+		return false;
+	return point_of(cpu, frame->rip, frame->rcx, frame->r11) == PROGRAM;
 }

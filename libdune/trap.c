@@ -11,6 +11,7 @@
 #include "dune.h"
 #include "context.h"
 #include "cpu.h"
+#include "guest_signal.h"
 #include "hypercall.h"
 #include "tile.h"
 #include "trap.h"
@@ -56,10 +57,40 @@ static uint64_t read_cr2(void)
 	return value;
 }
 
-/* trap_entry.S leaves CR2 below the frame of a page fault. */
-static uint64_t *saved_cr2(struct dune_frame *frame)
+/* trap_entry.S leaves these below the frame, CR2 of a page fault only. */
+struct ring3_context *dune_trap_ring3_of(const struct dune_frame *frame)
 {
-	return (uint64_t *)frame - 1;
+	return ((struct ring3_context *const *)frame)[-1];
+}
+
+static uint64_t saved_cr2(const struct dune_frame *frame)
+{
+	return ((const uint64_t *)frame)[-2];
+}
+
+struct dune_frame *dune_trap_frame_of_level(const struct cpu *cpu, uint64_t rsp)
+{
+	static const struct {
+		uint64_t bottom, top;
+	} stacks[] = {
+		{ CPU_IST1_BOTTOM, CPU_IST1_TOP },
+		{ CPU_IST2_BOTTOM, CPU_IST2_TOP },
+		{ CPU_IST3_BOTTOM, CPU_IST3_TOP },
+	};
+	uint64_t offset;
+
+	for (int i = 0; i < 3; i++) {
+		offset = rsp - (uint64_t)cpu - stacks[i].bottom;
+		if (offset < stacks[i].top - stacks[i].bottom)
+			return (void *)(rsp - offset % CPU_IST_LEVEL + CPU_IST_LEVEL - FRAME_BYTES);
+	}
+	return NULL;
+}
+
+/* Or of a system call, which has it below the run that made it. */
+static bool is_of_exception(const struct cpu *cpu, const struct dune_frame *frame)
+{
+	return dune_trap_frame_of_level(cpu, (uint64_t)frame) == frame;
 }
 
 /* Where ring 0 touches what ring 3 gave it, and where it goes on after a fault. */
@@ -79,7 +110,7 @@ static void handle_default(struct dune_frame *frame)
 	if (dune_frame_is_user(frame))
 		dune_ring3_stop(frame, 0);
 	else if (frame->vector != VECTOR_PF || !fixup(frame))
-		host_call(dune_fault_report, (long)frame, *saved_cr2(frame), 0);
+		host_call(dune_fault_report, (long)frame, saved_cr2(frame), 0);
 }
 
 static void handle_syscall_default(struct dune_frame *frame)
@@ -125,18 +156,18 @@ static void handle_double_fault(struct dune_frame *frame)
 	host_call(dune_fault_report, (long)frame, read_cr2(), 0);
 }
 
-/*
- * The handler that was interrupted by this nested fault finds its CR2 as it was:
- * the frame of a level starts at the level's top, with CR2 below it.
- */
-static void restore_outer_cr2(struct dune_frame *frame)
+void dune_trap_restore_cr2(struct dune_frame *frame)
 {
-	struct cpu *cpu = dune_cpu_from_stack(frame);
-	uint64_t outer_top = cpu->tss.ist[0] + 2 * CPU_IST_LEVEL;
+	uint64_t top = (uint64_t)dune_cpu_from_stack(frame) + CPU_IST1_TOP;
+	uint64_t level = (uint64_t)frame + FRAME_BYTES + CPU_IST_LEVEL;
 
-	if (outer_top > (uint64_t)cpu + CPU_IST1_TOP)
-		return;
-	__asm__ volatile("mov %0, %%cr2" ::"r"(*saved_cr2((void *)(outer_top - FRAME_BYTES))));
+	for (; level <= top; level += CPU_IST_LEVEL) {
+		frame = (void *)(level - FRAME_BYTES);
+		if (frame->vector == VECTOR_PF) {
+			__asm__ volatile("mov %0, %%cr2" ::"r"(saved_cr2(frame)));
+			return;
+		}
+	}
 }
 
 /* True: the access can be tried again. */
@@ -152,21 +183,25 @@ static bool fill_tile(struct dune_frame *frame, uint64_t address)
 	return !host_call(dune_tile_map, address, arena ? TILE_ARENA : 0, 0);
 }
 
+/* A handler of the program's may be called only where the program was interrupted: in
+ * the trap path FS and GS may still be ring 3's. */
 static void handle_page_fault_slow(struct dune_frame *frame)
 {
-	uint64_t address = *saved_cr2(frame);
+	const struct cpu *cpu = dune_cpu_from_stack(frame);
 
 	frame->vector = VECTOR_PF;
-	if (!(frame->error & (PF_PRESENT | PF_HOST)) && fill_tile(frame, address)) {
-		restore_outer_cr2(frame);
+	if (!(frame->error & (PF_PRESENT | PF_HOST)) && fill_tile(frame, saved_cr2(frame)))
 		return;
-	}
 	/* No hardware sets PF_HOST, so handlers do not see it; fault.c needs it. */
 	if (!dune_frame_is_user(frame))
 		frame->fs_base = frame->error & PF_HOST;
 	frame->error &= ~(uint64_t)PF_HOST;
-	if (!fixup(frame))
+	if (fixup(frame))
+		return;
+	if (dune_frame_is_user(frame) || dune_signal_is_in_program(cpu, frame))
 		dune_trap_table[VECTOR_PF](frame);
+	else
+		handle_default(frame);
 }
 
 /* Ring 3 cannot go on where rip is not canonical: the #GP that the CPU would raise
@@ -249,13 +284,21 @@ static void fill_end(struct dune_ring3_end *end, const struct dune_frame *frame,
 	end->vector = frame->vector;
 	end->error = frame->error;
 	end->rip = frame->rip;
-	end->address = frame->vector == VECTOR_PF ? read_cr2() : 0;
+	end->address = frame->vector == VECTOR_PF ? saved_cr2(frame) : 0;
+}
+
+/* Not cpu->ring3, which may be a run that the handler began and a signal handler left. */
+static struct ring3_context *context_of(const struct cpu *cpu, struct dune_frame *frame)
+{
+	if (is_of_exception(cpu, frame))
+		return dune_trap_ring3_of(frame);
+	return (struct ring3_context *)(frame + 1);
 }
 
 PUBLIC void dune_ring3_stop(struct dune_frame *frame, uint64_t value)
 {
 	struct cpu *cpu = dune_cpu_current();
-	struct ring3_context *context = cpu->ring3;
+	struct ring3_context *context = context_of(cpu, frame);
 
 	if (!context)
 		return;

@@ -12,7 +12,9 @@
 #ifndef __ASSEMBLY__
 #include <stdint.h>
 
+struct cpu;
 struct dune_frame;
+struct ring3_context;
 
 /* trap_entry.S */
 extern char dune_trap_stubs[]; /* one for each vector, TRAP_STUB_BYTES apart */
@@ -45,6 +47,12 @@ extern void (*dune_trap_table[TRAP_ROWS])(struct dune_frame *frame);
 extern void (*dune_trap_fpu_table[TRAP_ROWS])(struct dune_frame *frame);
 extern uint64_t dune_trap_xsave_bytes;
 void dune_trap_bad_user_rip(struct dune_frame *frame);
+/* The handlers that a page fault interrupted find CR2 as it was. */
+void dune_trap_restore_cr2(struct dune_frame *frame);
+/* The frame of the exception whose trap stack rsp is in. NULL: it is in none. */
+struct dune_frame *dune_trap_frame_of_level(const struct cpu *cpu, uint64_t rsp);
+/* The innermost run of ring 3 when the exception came. */
+struct ring3_context *dune_trap_ring3_of(const struct dune_frame *frame);
 void dune_trap_init(void);
 
 /* fault.c: a fault in ring 0 that nobody handles. Returns if it is gone. */

@@ -81,6 +81,19 @@
 .endm
 
 /*
+ * Below the frame, for trap.c: which run of ring 3 was the innermost, and CR2 of a page
+ * fault. The run is put back on the way out: a signal handler may leave one that the
+ * exception's handler began.
+ */
+.macro call_page_fault row
+	mov	%cr2, %rdx
+	push	CPU_RING3(%rbx)
+	push	%rdx
+	push	%rdx			/* aligns */
+	call	*(dune_trap_table + 8 * \row)(%rip)
+.endm
+
+/*
  * The body of an exception; error code and row of the table are on the stack, RBX
  * is struct cpu throughout.
  */
@@ -96,19 +109,26 @@
 	push	$RFLAGS_RING0		/* AC and DF clear, IOPL 3 */
 	popfq
 	mov	%rsp, %rdi
-	mov	FRAME_VECTOR(%rsp), %eax
 	.if	\page_fault
-	testl	$RFLAGS_AC, FRAME_RFLAGS(%rsp)
-	jnz	.Luser_access\@
-.Lrow\@:
-	mov	%cr2, %rdx
-	push	%rdx			/* where trap.c looks for it; aligns, too */
-	.else
-	push	%rax			/* aligns */
+	.if	\page_fault == 14
+	mov	FRAME_RFLAGS(%rsp), %eax
+	and	$(RFLAGS_AC | RFLAGS_IF), %eax
+	cmp	$RFLAGS_IF, %eax
+	jne	.Llook\@
 	.endif
+	call_page_fault \page_fault
+.Lcalled\@:
+	lea	16(%rsp), %rsp
+	pop	CPU_RING3(%rbx)
+	testl	$CPU_IST1_FIRST, %esp
+	jz	.Lnested\@
+	.else
+	push	CPU_RING3(%rbx)		/* aligns, too */
+	mov	FRAME_VECTOR(%rdi), %eax
 	lea	dune_trap_table(%rip), %rcx
 	call	*(%rcx,%rax,8)
-	pop	%rax
+	pop	CPU_RING3(%rbx)
+	.endif
 .Lreturn\@:
 	testb	$3, FRAME_CS(%rsp)
 	jnz	.Lto_user\@
@@ -135,14 +155,22 @@
 	tail_end
 .Lbad_rip\@:
 	mov	%rsp, %rdi
-	push	%rax
+	push	CPU_RING3(%rbx)
 	call	dune_trap_bad_user_rip
-	pop	%rax
+	pop	CPU_RING3(%rbx)
 	jmp	.Lreturn\@
 	.if	\page_fault
-.Luser_access\@:
-	mov	$TRAP_PAGE_FAULT_SLOW, %eax
-	jmp	.Lrow\@
+	.if	\page_fault == 14
+.Llook\@:
+	call_page_fault TRAP_PAGE_FAULT_SLOW
+	jmp	.Lcalled\@
+	.endif
+.Lnested\@:
+	mov	%rsp, %rdi
+	push	%rax			/* aligns */
+	call	dune_trap_restore_cr2
+	pop	%rax
+	jmp	.Lreturn\@
 	.endif
 .endm
 
@@ -155,10 +183,12 @@ exception:
 	trap_body CPU_IST1
 
 /* A fault on what is not present may be a tile that is not there yet; one with AC
- * set may be a copy from or to ring 3 that has a fixup. All others go straight to
- * their handler. */
+ * set may be a copy from or to ring 3 that has a fixup; and with IF clear it came
+ * in here. All others go straight to their handler. */
 page_fault:
-	trap_body CPU_IST1, page_fault=1
+	trap_body CPU_IST1, page_fault=14
+page_fault_slow:
+	trap_body CPU_IST1, page_fault=TRAP_PAGE_FAULT_SLOW
 
 debug:
 	trap_body CPU_IST2
@@ -177,7 +207,7 @@ vector = 0
 	push	$vector
 	jmp	page_fault
 1:	push	$TRAP_PAGE_FAULT_SLOW
-	jmp	page_fault
+	jmp	page_fault_slow
 	.elseif	vector == 1
 	push	$0
 	push	$vector
@@ -244,6 +274,9 @@ hidden_label dune_trap_system_call
 	mov	%rsp, %rdi
 	call	*(dune_trap_table + 8 * TRAP_SYSCALL)(%rip)
 .Lreturn:
+	/* A signal handler may have left a run that the handler began. */
+	lea	FRAME_BYTES(%rsp), %rax
+	mov	%rax, CPU_RING3(%rbx)
 	/* SYSRET takes rip from rcx and flags from r11, and faults in ring 0, on
 	 * ring 3's stack, where rip is not canonical. */
 	mov	FRAME_RIP(%rsp), %rcx

@@ -180,8 +180,8 @@ int dune_ring3_run(const struct dune_frame *frame, struct dune_ring3_end *end);
 int dune_ring3_call(uint64_t function, uint64_t stack_top, uint64_t a, uint64_t b, uint64_t c,
 		    uint64_t *value, struct dune_ring3_end *end);
 
-/* From a handler: the innermost ring-3 run or call of this thread ends now;
- * takes effect when the handler returns. */
+/* From a handler, with its own frame: the ring-3 run or call that it interrupted, the
+ * innermost of this thread, ends now; takes effect when the handler returns. */
 void dune_ring3_stop(struct dune_frame *frame, uint64_t value);
 
 /* ---- Page tables ------------------------------------------------------ */

@@ -104,7 +104,27 @@ static void call_ring_3(void)
 	ring3_try(attack_syscall, 0, 0, 0, &value, NULL);
 }
 
-static void call_with_so_much_stack(unsigned long bytes)
+/* libc's system calls look at FS. */
+static void on_page_fault(struct dune_frame *frame)
+{
+	(void)frame;
+	dune_syscall(SYS_exit_group, current_fs() == fs_of_ring_0 ? 1 : 2, 0, 0, 0, 0, 0);
+}
+
+enum { BY_THE_HOST, BY_THE_GUEST, WITH_A_HANDLER };
+
+static void make_unusable(char *page, int how)
+{
+	if (how & WITH_A_HANDLER)
+		CHECK_EQ(dune_set_handler(14, on_page_fault, 0), 0);
+	*page = 1;
+	if (how & BY_THE_GUEST)
+		CHECK_EQ(dune_protect(page, PAGE_BYTES, DUNE_PROT_READ), 0);
+	else
+		CHECK_OK(mprotect(page, PAGE_BYTES, PROT_NONE));
+}
+
+static void call_with_so_much_stack(unsigned long bytes, int how)
 {
 	static char alternative[65536];
 	const stack_t alternate = { .ss_sp = alternative, .ss_size = sizeof(alternative) };
@@ -113,7 +133,7 @@ static void call_with_so_much_stack(unsigned long bytes)
 	void (*function)(void);
 
 	CHECK_EQ(dune_set_syscall_handler(on_short_call, 0), 0);
-	CHECK_OK(mprotect(stack, PAGE_BYTES, PROT_NONE));
+	make_unusable(stack, how);
 	CHECK_OK(sigaltstack(&alternate, NULL));
 	CHECK_OK(sigaction(SIGSEGV, &action, NULL));
 	fs_of_ring_0 = current_fs();
@@ -126,7 +146,7 @@ static void call_with_so_much_stack(unsigned long bytes)
 }
 
 /* Nobody can be told of it while FS is ring 3's. */
-static void a_fault_in_the_trap_path_has_no_handler(void)
+static void fault_in_the_trap_path(int how)
 {
 	int outcomes[256] = { 0 };
 	pid_t child;
@@ -135,7 +155,7 @@ static void a_fault_in_the_trap_path_has_no_handler(void)
 	for (unsigned long bytes = 128; bytes <= 1024; bytes += 64) {
 		child = harness_fork();
 		if (!child) {
-			call_with_so_much_stack(bytes);
+			call_with_so_much_stack(bytes, how);
 			_exit(0);
 		}
 		outcomes[harness_wait(child)]++;
@@ -146,12 +166,29 @@ static void a_fault_in_the_trap_path_has_no_handler(void)
 	CHECK(outcomes[0]);
 }
 
+static void a_fault_in_the_trap_path_has_no_handler(void)
+{
+	fault_in_the_trap_path(BY_THE_HOST);
+}
+
+static void nor_one_of_an_exception(void)
+{
+	fault_in_the_trap_path(BY_THE_HOST | WITH_A_HANDLER);
+}
+
+static void nor_where_the_page_is_present(void)
+{
+	fault_in_the_trap_path(BY_THE_GUEST | WITH_A_HANDLER);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		guest_test(a_watchpoint_that_mov_ss_puts_off),
 		guest_test(a_handler_returns_to_an_address_that_is_not_canonical),
 		guest_test(a_fault_in_the_trap_path_has_no_handler),
+		guest_test(nor_one_of_an_exception),
+		guest_test(nor_where_the_page_is_present),
 	};
 
 	return run_guest_tests(tests);

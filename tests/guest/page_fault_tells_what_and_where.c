@@ -115,6 +115,123 @@ static void in_ring_3(void)
 	CHECK_EQ(end.rip, ring3_data());
 }
 
+/* ---- Of the fault that is being handled, whatever came meanwhile ---- */
+
+enum { OUTER = 0x10000000000, INNER = OUTER + 0x5000 };
+
+static char *nested_page;
+static unsigned nr_nested;
+static void (*fault_meanwhile)(void);
+
+static void fault_where_nothing_is(void)
+{
+	CHECK_EQ(probe_read((void *)INNER), -1);
+}
+
+static void fault_by_the_guest_tables(void)
+{
+	CHECK_EQ(probe_write(nested_page, 1), -1);
+}
+
+static void fault_in_a_copy(void)
+{
+	char byte;
+
+	CHECK_EQ(dune_copy_from_user(&byte, ring3_data() + PAGE_BYTES, 1), -EFAULT);
+	nr_nested++;
+}
+
+static void fault_in_a_run(void)
+{
+	struct dune_ring3_end end;
+	uint64_t value;
+
+	CHECK_EQ(dune_ring3_call(ring3_at(fault_read), ring3_stack_top(), ring3_data() + PAGE_BYTES,
+				 0, 0, &value, &end),
+		 -EFAULT);
+	CHECK_EQ(end.address, ring3_data() + PAGE_BYTES);
+}
+
+static void breakpoint_meanwhile(void)
+{
+	((void (*)(void))fault_breakpoint)();
+}
+
+static void (*const meanwhile[])(void) = { fault_where_nothing_is, fault_by_the_guest_tables,
+					   fault_in_a_copy, fault_in_a_run, breakpoint_meanwhile };
+
+static void go_on_behind(struct dune_frame *frame)
+{
+	frame->rip = frame->r11;
+	frame->rsp = frame->r10;
+	frame->rax = -1;
+}
+
+static void on_breakpoint(struct dune_frame *frame)
+{
+	fault_by_the_guest_tables();
+	go_on_behind(frame);
+}
+
+static void on_outer_fault(struct dune_frame *frame)
+{
+	uint64_t address = dune_fault_address();
+	unsigned before = nr_nested;
+
+	if (dune_frame_is_user(frame) || address == INNER || address == (uintptr_t)nested_page) {
+		nr_nested++;
+		if (address != ring3_data() + PAGE_BYTES) {
+			go_on_behind(frame);
+			return;
+		}
+		if (fault_meanwhile != fault_in_a_run)
+			fault_meanwhile();
+		dune_ring3_stop(frame, 0);
+		return;
+	}
+	fault_meanwhile();
+	CHECK(nr_nested > before);
+	CHECK_EQ(dune_fault_address(), address);
+	go_on_behind(frame);
+}
+
+static void prepare_nested(void)
+{
+	enter_dune();
+	ring3_place(faults, faults_end);
+	nested_page = map_pages(1, PROT_READ | PROT_WRITE);
+	*nested_page = 1;
+	CHECK_EQ(dune_protect(nested_page, PAGE_BYTES, DUNE_PROT_READ), 0);
+	CHECK_EQ(dune_set_handler(14, on_outer_fault, DUNE_SAVE_FPU), 0);
+	CHECK_EQ(dune_set_handler(3, on_breakpoint, DUNE_SAVE_FPU), 0);
+}
+
+static void after_a_fault_in_the_handler(void)
+{
+	prepare_nested();
+	for (unsigned i = 0; i < sizeof(meanwhile) / sizeof(meanwhile[0]); i++) {
+		fault_meanwhile = meanwhile[i];
+		CHECK_EQ(probe_read((void *)OUTER), -1);
+	}
+}
+
+static void of_ring_3_after_a_fault_in_the_handler(void)
+{
+	struct dune_ring3_end end;
+	uint64_t value;
+
+	prepare_nested();
+	for (unsigned i = 0; i < sizeof(meanwhile) / sizeof(meanwhile[0]); i++) {
+		fault_meanwhile = meanwhile[i];
+		nr_nested = 0;
+		CHECK_EQ(dune_ring3_call(ring3_at(fault_read), ring3_stack_top(),
+					 ring3_data() + PAGE_BYTES, 0, 0, &value, &end),
+			 -EFAULT);
+		CHECK(nr_nested);
+		CHECK_EQ(end.address, ring3_data() + PAGE_BYTES);
+	}
+}
+
 static void sets_dirty_and_accessed(void)
 {
 	char *page = map_pages(1, PROT_READ | PROT_WRITE);
@@ -136,8 +253,12 @@ static void sets_dirty_and_accessed(void)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		guest_test(where_nothing_is_mapped),	   guest_test(where_the_process_may_not),
-		guest_test(where_the_guest_tables_say_no), guest_test(in_ring_3),
+		guest_test(where_nothing_is_mapped),
+		guest_test(where_the_process_may_not),
+		guest_test(where_the_guest_tables_say_no),
+		guest_test(in_ring_3),
+		guest_test(after_a_fault_in_the_handler),
+		guest_test(of_ring_3_after_a_fault_in_the_handler),
 		guest_test(sets_dirty_and_accessed),
 	};
 

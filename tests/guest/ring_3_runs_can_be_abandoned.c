@@ -138,12 +138,122 @@ static void begun_in_a_handler_on_another_stack(void)
 	}
 }
 
+/* ---- A nested run is left: the outer one is the innermost again ---- */
+
+static bool stops;
+
+static void leave_a_run(void)
+{
+	struct itimerval timer = { { 0, 0 }, { 0, 2000 } };
+
+	if (sigsetjmp(back, 1))
+		return;
+	CHECK_OK(setitimer(ITIMER_REAL, &timer, NULL));
+	call_spin();
+}
+
+static void leave_and_go_on(struct dune_frame *frame)
+{
+	leave_a_run();
+	nr_breakpoints++;
+	if (stops)
+		dune_ring3_stop(frame, 77);
+	else if (frame->vector == DUNE_VECTOR_SYSCALL)
+		frame->rax = 78;
+	else
+		frame->rip += 2;
+}
+
+static void prepare_to_leave_nested(void)
+{
+	ring3_prepare();
+	signal(SIGALRM, jump);
+	CHECK_EQ(dune_set_syscall_handler(leave_and_go_on, DUNE_SAVE_FPU), 0);
+	CHECK_EQ(dune_set_handler(6, leave_and_go_on, DUNE_SAVE_FPU), 0);
+}
+
+static void in_a_handler_that_returns(void)
+{
+	prepare_to_leave_nested();
+	for (unsigned round = 1; round <= 5; round++) {
+		ring3_returns(attack_syscall, 0, 78);
+		ring3_returns(attack_fault_flags, 0x202, 0x202);
+		CHECK_EQ(nr_breakpoints, 2 * round);
+	}
+}
+
+static void in_a_handler_that_stops_ring_3(void)
+{
+	struct dune_ring3_end end;
+	uint64_t value;
+
+	stops = true;
+	prepare_to_leave_nested();
+	for (unsigned round = 1; round <= 5; round++) {
+		CHECK_EQ(ring3_try(attack_syscall, 0, 0, 0, &value, &end), 0);
+		CHECK_EQ(value, 77);
+		CHECK_EQ(ring3_try(attack_fault_flags, 0x202, 0, 0, &value, &end), -EFAULT);
+		CHECK_EQ(value, 77);
+		CHECK_EQ(end.vector, 6);
+		CHECK_EQ(nr_breakpoints, 2 * round);
+	}
+}
+
+/* The handler was ring 0's exception's, in a handler of a system call. */
+static void breakpoint_in_a_handler(struct dune_frame *frame)
+{
+	__asm__ volatile("int3");
+	frame->rax = 79;
+}
+
+static void in_a_handler_in_a_handler(void)
+{
+	uint64_t value;
+
+	stops = true;
+	prepare_to_leave_nested();
+	CHECK_EQ(dune_set_syscall_handler(breakpoint_in_a_handler, DUNE_SAVE_FPU), 0);
+	CHECK_EQ(dune_set_handler(3, leave_and_go_on, DUNE_SAVE_FPU), 0);
+	for (unsigned round = 1; round <= 5; round++) {
+		ring3_try(attack_syscall, 0, 0, 0, &value, NULL);
+		CHECK_EQ(value, 77);
+		CHECK_EQ(nr_breakpoints, round);
+	}
+}
+
+static void leave_in_a_signal_handler(int number)
+{
+	(void)number;
+	leave_a_run();
+	nr_breakpoints++;
+}
+
+static void in_a_signal_handler(void)
+{
+	struct itimerval timer = { { 0, 0 }, { 0, 2000 } };
+	uint64_t value;
+
+	prepare_to_leave_nested();
+	signal(SIGPROF, leave_in_a_signal_handler);
+	for (unsigned round = 1; round <= 3; round++) {
+		CHECK_OK(setitimer(ITIMER_PROF, &timer, NULL));
+		while (nr_breakpoints < round) {
+			CHECK_EQ(ring3_try(attack_spin_bases, 0x1234, 0, 1000000, &value, NULL), 0);
+			CHECK_EQ(value, 0x1234);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		guest_test(by_a_timeout),
 		guest_test(from_deep_below),
 		guest_test(begun_in_a_handler_on_another_stack),
+		guest_test(in_a_handler_that_returns),
+		guest_test(in_a_handler_that_stops_ring_3),
+		guest_test(in_a_handler_in_a_handler),
+		guest_test(in_a_signal_handler),
 	};
 
 	return run_guest_tests(tests);
