@@ -35,7 +35,8 @@ struct kernel_action {
 struct caught_signal {
 	int number;
 	struct kernel_action action;
-	uint64_t mask; /* the guest's, at that moment */
+	uint64_t mask;	     /* the guest's, at that moment */
+	uint64_t waits_with; /* the one of a call that waited, sigsuspend(); mask otherwise */
 	uint64_t info[SIGINFO_BYTES / 8];
 	uint64_t sw_reserved[SW_RESERVED_BYTES / 8]; /* how the kernel saved vector state */
 };

@@ -28,10 +28,11 @@
 #include "host.h"
 #include "hypercall.h"
 
-#define NR_SIGNALS   64
-#define SA_RESTORER  0x04000000
-#define KEPT_FLAGS   (SA_NOCLDSTOP | SA_NOCLDWAIT | SA_RESTART | SA_RESETHAND)
-#define VMCALL_BYTES 3
+#define NR_SIGNALS    64
+#define SA_RESTORER   0x04000000
+#define KEPT_FLAGS    (SA_NOCLDSTOP | SA_NOCLDWAIT | SA_RESTART | SA_RESETHAND)
+#define VMCALL_BYTES  3
+#define SYSCALL_BYTES 2
 
 /* What the program asked for, where the kernel has catch_signal(). */
 static struct kernel_action actions[NR_SIGNALS + 1];
@@ -68,6 +69,49 @@ static void redirect(greg_t *rip)
 		*rip = (greg_t)dune_fault_touched;
 }
 
+/* The calls that put another mask in place while they wait, and which argument points to
+ * it, or to a pointer to it. */
+static const struct {
+	short nr;
+	uint8_t gpr;
+	bool indirect;
+} waiting_calls[] = {
+	{ SYS_rt_sigsuspend, DUNE_RDI, false }, { SYS_ppoll, DUNE_R10, false },
+	{ SYS_pselect6, DUNE_R9, true },	{ SYS_epoll_pwait, DUNE_R8, false },
+	{ SYS_epoll_pwait2, DUNE_R8, false },	{ SYS_io_pgetevents, DUNE_R9, true },
+};
+
+static bool read_word(uint64_t address, uint64_t *word)
+{
+	if (!address || !dune_host_can_read((void *)address, 8))
+		return false;
+	*word = *(volatile uint64_t *)address;
+	return true;
+}
+
+/*
+ * A signal that ended such a call: its handler runs with that mask and what it adds, and
+ * goes back to the mask before the call, which is all that the kernel tells.
+ */
+static uint64_t mask_of_the_wait(const struct cpu *cpu, const greg_t *registers, uint64_t before)
+{
+	volatile struct dune_run *run = cpu->run;
+	uint64_t at, mask;
+
+	if (registers[REG_RIP] != (greg_t)dune_host_forward_syscall + SYSCALL_BYTES ||
+	    registers[REG_RAX] != -EINTR)
+		return before;
+	for (unsigned i = 0; i < sizeof(waiting_calls) / sizeof(waiting_calls[0]); i++) {
+		if (run->gpr[DUNE_RAX] != (uint64_t)waiting_calls[i].nr)
+			continue;
+		at = run->gpr[waiting_calls[i].gpr];
+		if (waiting_calls[i].indirect && !read_word(at, &at))
+			return before;
+		return read_word(at, &mask) ? mask : before;
+	}
+	return before;
+}
+
 static void catch_signal(int number, siginfo_t *info, void *context_at)
 {
 	ucontext_t *context = context_at;
@@ -82,6 +126,7 @@ static void catch_signal(int number, siginfo_t *info, void *context_at)
 	caught->number = number;
 	caught->action = actions[number];
 	caught->mask = *mask;
+	caught->waits_with = mask_of_the_wait(cpu, context->uc_mcontext.gregs, *mask);
 	raw_copy(caught->info, info, SIGINFO_BYTES);
 	if (context->uc_mcontext.fpregs)
 		raw_copy(caught->sw_reserved, (char *)context->uc_mcontext.fpregs + SW_RESERVED_AT,
@@ -241,7 +286,7 @@ static void make_ring0(struct cpu *cpu, struct dune_state *state)
 static void give(struct cpu *cpu, struct dune_state *state, const struct dune_frame *trap)
 {
 	struct caught_signal *caught = &cpu->signal;
-	uint64_t mask = caught->mask | caught->action.mask;
+	uint64_t mask = caught->waits_with | caught->action.mask;
 
 	if (!(caught->action.flags & SA_NODEFER))
 		mask |= 1ull << (caught->number - 1);
