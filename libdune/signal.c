@@ -311,13 +311,15 @@ bool dune_signal_deliver(struct cpu *cpu)
 	return true;
 }
 
-/* The handler first, then the call: so the guest is at its VMCALL again. */
+/* The handler first, then the call: so the guest is at its VMCALL again, or where it is
+ * ring 0's own system call, at its SYSCALL. */
 void dune_signal_deliver_before_call(struct cpu *cpu)
 {
 	struct dune_state state;
 
 	get_state(cpu, &state);
 	state.rip -= VMCALL_BYTES;
+	dune_signal_settle(cpu, &state);
 	give(cpu, &state, NULL);
 }
 

@@ -9,7 +9,7 @@
  *  - On the way back, after that look, the frame says what it goes back to; so take
  *    that as what was interrupted.
  *  - In dune_ring3_call(), which has no frame, undo the first instructions or do the
- *    last ones here.
+ *    last ones here; in a system call of ring 0's own, too.
  *
  * Called by signal.c, in host context.
  */
@@ -145,8 +145,23 @@ static void finish_call(const struct cpu *cpu, struct dune_state *state)
 	go_to_ring3(state, RFLAGS_RING3);
 }
 
+/* Ring 0's own system call: done, and the program is behind it; or about to be made. */
+static void settle_own_call(struct dune_state *state)
+{
+	uint64_t rip = state->gpr[DUNE_RCX] - SYSCALL_BYTES;
+
+	for (unsigned i = 0; &dune_trap_own_call_done[i] < dune_trap_own_call_done_end; i++)
+		if (state->rip == (uint64_t)dune_trap_own_call_done[i].rip) {
+			state->gpr[DUNE_RSP] += dune_trap_own_call_done[i].stack_bytes;
+			rip = state->gpr[DUNE_RCX];
+		}
+	state->rip = rip;
+	go_to_ring0(state, state->gpr[DUNE_R11]);
+}
+
 enum point {
 	PROGRAM,       /* a handler can run as it is */
+	OWN_CALL,      /* so it can, but takes this for one instruction */
 	TAIL,	       /* the frame says what comes */
 	CALL,	       /* dune_ring3_call(): on the way to ring 3 */
 	CALL_RETURNS,  /* … and back: ring 3 can make its system call again */
@@ -164,7 +179,7 @@ static enum point point_of(const struct cpu *cpu, uint64_t rip, uint64_t rcx, ui
 	if (in_tail(rip))
 		return TAIL;
 	if (is_between(rip, dune_trap_lstar, dune_trap_from_ring3) && (r11 & RFLAGS_IOPL))
-		return PROGRAM; /* ring 0's own system call */
+		return OWN_CALL;
 	if (is_between(rip, dune_trap_call_done, dune_trap_call_done_fs))
 		return CALL_RETURNED;
 	if ((is_between(rip, dune_trap_lstar, dune_trap_system_call) && rcx == dune_ring3_return &&
@@ -172,6 +187,11 @@ static enum point point_of(const struct cpu *cpu, uint64_t rip, uint64_t rcx, ui
 	    is_between(rip, dune_trap_call_start, dune_trap_call_done))
 		return CALL_RETURNS;
 	return TRAP_PATH;
+}
+
+static bool is_in_program(const struct cpu *cpu, const struct dune_frame *frame)
+{
+	return point_of(cpu, frame->rip, frame->rcx, frame->r11) <= OWN_CALL;
 }
 
 /* Is this a handler of an exception that came in the middle of the trap path? FS may
@@ -184,7 +204,7 @@ static bool came_in_trap_path(const struct cpu *cpu, uint64_t rsp)
 		frame = dune_trap_frame_of_level(cpu, rsp);
 		if (!frame || dune_frame_is_user(frame))
 			return false;
-		if (point_of(cpu, frame->rip, frame->rcx, frame->r11) != PROGRAM)
+		if (!is_in_program(cpu, frame))
 			return true;
 		rsp = frame->rsp;
 	}
@@ -197,6 +217,9 @@ bool dune_signal_settle(struct cpu *cpu, struct dune_state *state)
 	if (state->cs & 3)
 		return true;
 	switch (point_of(cpu, state->rip, state->gpr[DUNE_RCX], state->gpr[DUNE_R11])) {
+	case OWN_CALL:
+		settle_own_call(state);
+		__attribute__((fallthrough));
 	case PROGRAM:
 		return !came_in_trap_path(cpu, state->gpr[DUNE_RSP]);
 	case TAIL:
@@ -230,5 +253,5 @@ bool dune_signal_is_in_program(const struct cpu *cpu, const struct dune_frame *f
 	if (is_between(frame->rip, dune_trap_call_done_fs, dune_trap_no_call) &&
 	    !(frame->rflags & RFLAGS_IF))
 		return false;
-	return point_of(cpu, frame->rip, frame->rcx, frame->r11) == PROGRAM;
+	return is_in_program(cpu, frame);
 }

@@ -24,6 +24,10 @@ extern char dune_trap_entry_end[]; /* of the code from dune_trap_stubs on */
 extern char dune_trap_entry_start[];
 extern char *const dune_trap_tails[], *const dune_trap_tails_end[];
 extern char dune_trap_to_user[], dune_trap_to_user_end[];
+extern const struct {
+	const char *rip;
+	uint64_t stack_bytes;
+} dune_trap_own_call_done[], dune_trap_own_call_done_end[];
 extern char dune_trap_from_ring3[], dune_trap_system_call[], dune_trap_call_start[];
 extern char dune_trap_no_call[];
 extern char dune_trap_call_done[], dune_trap_call_done_fs[];

@@ -228,20 +228,42 @@ vector = vector + 1
 	.endr
 	.balign	TRAP_STUB_BYTES
 
+/* Ring 0's own call is done, and so far below the program's stack pointer is ours. */
+.macro own_call_done bytes
+.Lown\@:
+	.pushsection .data.rel.ro.dune_own_calls, "aw"
+	.quad	.Lown\@, \bytes
+	.popsection
+.endm
+
+	.pushsection .data.rel.ro.dune_own_calls, "aw"
+hidden_label dune_trap_own_call_done
+	.popsection
+
 /*
  * SYSCALL. From ring 0 it is libc that wants the kernel: hand the registers to the
  * host loop as they are, and go back without touching the red zone. IOPL in the
- * saved flags tells the rings apart.
+ * saved flags tells the rings apart. To a signal handler all of it is one instruction
+ * of the program's (signal_point.c).
  */
 hidden_label dune_trap_lstar
 	test	$RFLAGS_IOPL, %r11d
 	jz	dune_trap_from_ring3
 	vmcall
+	own_call_done 0
 	lea	-128(%rsp), %rsp
+	own_call_done 128
 	push	%rcx
+	own_call_done 136
 	push	%r11
+	own_call_done 144
 	popfq
+	own_call_done 136
 	ret	$128
+
+	.pushsection .data.rel.ro.dune_own_calls, "aw"
+hidden_label dune_trap_own_call_done_end
+	.popsection
 
 /*
  * From ring 3: on ring 0's own stack, below the struct ring3_context of the run
