@@ -87,6 +87,14 @@ struct tss {
 	uint16_t io_map; /* beyond the limit: ring 3 has no ports */
 } __attribute__((packed));
 
+#define NR_HOLDS 8
+
+/* A signal handler that interrupted handlers of exceptions (signal_stack.c): where its
+ * frame is, the bottom of the alternate stack if it is there, and its own IST. */
+struct trap_hold {
+	uint64_t frame, bottom, ist[NR_TRAP_STACKS];
+};
+
 struct cpu {
 	struct cpu *self;
 	uint64_t scratch;
@@ -107,7 +115,9 @@ struct cpu {
 	uint64_t refused_rip, refused_gva; /* last refused access, to see a loop */
 	uint64_t outdated_gva;		   /* last access by a tile that had been taken back */
 	uint32_t refused_count, outdated_count;
-	bool borrowed; /* a vfork child's: the parent frees it */
+	unsigned nr_holds;
+	struct trap_hold holds[NR_HOLDS]; /* the outermost first */
+	bool borrowed;			  /* a vfork child's: the parent frees it */
 };
 
 extern bool dune_cpu_has_smap;

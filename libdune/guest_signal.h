@@ -7,11 +7,14 @@
 #ifndef LIBDUNE_GUEST_SIGNAL_H
 #define LIBDUNE_GUEST_SIGNAL_H
 
+#define NR_TRAP_STACKS 2 /* IST 1 and 2; a signal handler may leave handlers on them */
+
 #define SIGNAL_NONE    0
 #define SIGNAL_PENDING 1 /* to be given as soon as the guest's state allows */
 #define SIGNAL_AT_EXIT 2 /* caused by a trap: when the trap path goes back */
 
 #ifndef __ASSEMBLY__
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -69,6 +72,28 @@ long dune_signal_trap_exit(struct cpu *cpu, const struct dune_frame *frame);
 void dune_signal_make_frame(struct cpu *cpu, struct dune_state *state,
 			    const struct dune_frame *trap);
 uint64_t dune_signal_take_frame(struct cpu *cpu, struct dune_state *state);
+
+/* signal_stack.c */
+struct signal_stack {
+	uint64_t rsp;			    /* where the handler's frame goes */
+	uint64_t own;			    /* ring 0's own stack is in use down to here */
+	uint64_t bottom;		    /* of the alternate stack, if rsp is its top; or 0 */
+	stack_t alternate;		    /* as it is */
+	uint64_t outermost[NR_TRAP_STACKS]; /* tops of levels that are interrupted, or 0 */
+	uint64_t ist[NR_TRAP_STACKS];	    /* to be put back */
+};
+
+/* For a handler that interrupts state, and may (alternate) run on the alternate stack. */
+void dune_signal_stack_choose(const struct cpu *cpu, const struct dune_state *state, bool alternate,
+			      struct signal_stack *stack);
+/* It begins: its frame has been made. Fills in ist. */
+void dune_signal_stack_begin(struct cpu *cpu, struct signal_stack *stack, uint64_t frame);
+/* It goes back to state. ist may be NULL. */
+void dune_signal_stack_end(struct cpu *cpu, const struct dune_state *state, uint64_t frame,
+			   const uint64_t *ist, const stack_t *alternate);
+/* In a signal handler that interrupted one of an exception? */
+bool dune_signal_stack_holds(const struct cpu *cpu, uint64_t rsp);
+long dune_signal_stack_call(struct cpu *cpu, long nr);
 
 /* signal_point.c: makes of a state in the middle of the trap path one that a handler
  * can interrupt. False: not now, the trap path will ask itself. */

@@ -151,6 +151,7 @@ long (*const dune_host_special[HOST_NR_SYSCALLS])(struct cpu *cpu, long nr) = {
 	[SYS_arch_prctl] = call_arch_prctl,
 	[SYS_rt_sigaction] = dune_signal_action,
 	[SYS_rt_sigreturn] = dune_signal_return,
+	[SYS_sigaltstack] = dune_signal_stack_call,
 	[SYS_close] = call_close,
 	[SYS_close_range] = call_close_range,
 	[SYS_dup2] = call_dup,

@@ -89,13 +89,14 @@ PUBLIC int dune_enter(void)
 	return result;
 }
 
-/* In a handler, or in what ring 3 called? A context below the stack pointer is dead:
+/* In a handler of an exception or a signal handler in one, or in what ring 3 called? A context below the stack pointer is dead:
  * siglongjmp() left it. */
 static bool is_in_trap(const struct cpu *cpu)
 {
 	uint64_t here = (uint64_t)__builtin_frame_address(0);
 
-	return here - (uint64_t)cpu < CPU_BYTES || (uint64_t)cpu->ring3 > here;
+	return here - (uint64_t)cpu < CPU_BYTES || (uint64_t)cpu->ring3 > here ||
+	       dune_signal_stack_holds(cpu, here);
 }
 
 PUBLIC int dune_leave(void)

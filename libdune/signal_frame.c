@@ -40,6 +40,7 @@ enum {
 	SAVED_GS_BASE,
 	SAVED_KERNEL_GS_BASE,
 	SAVED_RING3, /* the innermost run; the handler may leave one that it began */
+	SAVED_IST,   /* of both trap stacks */
 };
 
 static const struct {
@@ -141,22 +142,6 @@ static void *save_vectors(const struct caught_signal *caught, uint64_t *rsp)
 	return area;
 }
 
-/* The stack for the handler: below what was interrupted, or the alternate one. */
-static uint64_t handler_stack(const struct cpu *cpu, const struct dune_state *state,
-			      const struct kernel_action *action, stack_t *alternate)
-{
-	uint64_t rsp = state->gpr[DUNE_RSP] - 128;
-
-	if (state->cs & 3)
-		rsp = (uint64_t)cpu->ring3; /* ring 0's, as for a system call */
-	RAW(SYS_sigaltstack, NULL, alternate);
-	if (!(action->flags & SA_ONSTACK) || (alternate->ss_flags & SS_DISABLE))
-		return rsp;
-	if (rsp - (uint64_t)alternate->ss_sp < alternate->ss_size)
-		return rsp;
-	return (uint64_t)alternate->ss_sp + alternate->ss_size;
-}
-
 static void write_trap(mcontext_t *context, const struct cpu *cpu, const struct dune_frame *trap)
 {
 	context->gregs[REG_TRAPNO] = trap ? trap->vector : 0;
@@ -168,21 +153,25 @@ void dune_signal_make_frame(struct cpu *cpu, struct dune_state *state,
 			    const struct dune_frame *trap)
 {
 	struct caught_signal *caught = &cpu->signal;
-	stack_t alternate = { .ss_flags = SS_DISABLE };
-	uint64_t rsp = handler_stack(cpu, state, &caught->action, &alternate);
-	void *vectors = save_vectors(caught, &rsp);
+	struct signal_stack stack;
 	struct signal_frame *frame;
+	void *vectors;
 
-	frame = (void *)(((rsp - sizeof(*frame)) & -16ull) - 8);
+	dune_signal_stack_choose(cpu, state, caught->action.flags & SA_ONSTACK, &stack);
+	vectors = save_vectors(caught, &stack.rsp);
+	frame = (void *)(((stack.rsp - sizeof(*frame)) & -16ull) - 8);
 	frame->restorer = caught->action.restorer;
 	frame->context.flags = CONTEXT_FLAGS;
 	frame->context.link = NULL;
-	frame->context.stack = alternate;
+	frame->context.stack = stack.alternate;
 	write_registers(&frame->context.registers, cpu, state);
 	write_trap(&frame->context.registers, cpu, trap);
 	frame->context.registers.fpregs = vectors;
 	frame->context.mask = caught->mask;
 	raw_copy(frame->info, caught->info, SIGINFO_BYTES);
+	dune_signal_stack_begin(cpu, &stack, (uint64_t)frame);
+	raw_copy(reserved_words(&frame->context.registers) + SAVED_IST, stack.ist,
+		 sizeof(stack.ist));
 
 	state->rip = caught->action.handler;
 	state->gpr[DUNE_RSP] = (uint64_t)frame;
@@ -200,7 +189,14 @@ uint64_t dune_signal_take_frame(struct cpu *cpu, struct dune_state *state)
 	const char *vectors = (const char *)frame->context.registers.fpregs;
 	const struct sw_bytes *sw = (const void *)(vectors + SW_RESERVED_AT);
 
+	const unsigned long long *reserved = reserved_words(&frame->context.registers);
+	uint64_t ist[NR_TRAP_STACKS];
+	stack_t alternate = frame->context.stack;
+
 	read_registers(cpu, state, &frame->context.registers);
+	raw_copy(ist, reserved + SAVED_IST, sizeof(ist));
+	dune_signal_stack_end(cpu, state, (uint64_t)frame,
+			      reserved[SAVED_MAGIC] == RESERVED_MAGIC ? ist : NULL, &alternate);
 	if (vectors)
 		restore_vectors(vectors, sw->features);
 	return frame->context.mask;
