@@ -501,14 +501,16 @@ static long call_here(long nr, long a, long b, long c)
 {
 	long result;
 
-	__asm__ volatile("lea 1f(%%rip), %%r8\n\t"
+	__asm__ volatile("xor %%r8d, %%r8d\n\t"
+			 "stc\n\t" /* CF, PF and ZF are set */
+			 "lea 1f(%%rip), %%r8\n\t"
 			 "mov %%r8, %[rip]\n\t"
 			 "mov %%rsp, %[rsp]\n\t"
 			 "syscall\n"
 			 "1:"
 			 : "=a"(result), [rip] "=m"(call_rip), [rsp] "=m"(call_rsp)
 			 : "a"(nr), "D"(a), "S"(b), "d"(c)
-			 : "rcx", "r11", "r8", "memory");
+			 : "rcx", "r11", "r8", "memory", "cc");
 	return result;
 }
 
@@ -520,7 +522,7 @@ static void note_place(int signal, siginfo_t *info, void *context)
 	note(8 + registers[REG_RIP] - call_rip);
 	note(registers[REG_RSP] == (greg_t)call_rsp);
 	note(registers[REG_RCX] == (greg_t)call_rip);
-	note(registers[REG_EFL] & 0x8d5 ? 1 : 0);
+	note((registers[REG_EFL] & 0xc5) == 0x45);
 }
 
 /* A call that is done, one that is interrupted, one that is made again. */
