@@ -44,6 +44,9 @@ struct caught_signal {
 	uint64_t sw_reserved[SW_RESERVED_BYTES / 8]; /* how the kernel saved vector state */
 };
 
+/* signal_action.c: what the program asked for, where the kernel has dune_signal_catch(). */
+struct kernel_action dune_signal_action_of(int number);
+
 /* Takes over what handlers there are when the first thread enters; gives them back
  * when the last one has left. */
 void dune_signal_take_over(void);
@@ -52,6 +55,9 @@ void dune_signal_give_back(void);
 /* System calls; the result for RAX. */
 long dune_signal_action(struct cpu *cpu, long nr);
 long dune_signal_return(struct cpu *cpu, long nr);
+
+/* The kernel's handler. */
+void dune_signal_catch(int number, siginfo_t *info, void *context);
 
 /* From host_loop.S. False: not now. */
 bool dune_signal_deliver(struct cpu *cpu);

@@ -2,7 +2,7 @@
 /*
  * The host loop itself; host.c has what it calls. It is assembly for its labels: a
  * signal that comes between looking whether one waits and the `syscall` that may wait
- * for long must send the thread back to look again (signal.c, catch_signal).
+ * for long must send the thread back to look again (signal.c, dune_signal_catch).
  */
 #include <asm/unistd.h>
 #include <asm-generic/signal-defs.h>

@@ -89,8 +89,8 @@ PUBLIC int dune_enter(void)
 	return result;
 }
 
-/* In a handler of an exception or a signal handler in one, or in what ring 3 called? A context below the stack pointer is dead:
- * siglongjmp() left it. */
+/* In a handler of an exception, a signal handler in one, or in what ring 3 called? A context
+ * below the stack pointer is dead: siglongjmp() left it. */
 static bool is_in_trap(const struct cpu *cpu)
 {
 	uint64_t here = (uint64_t)__builtin_frame_address(0);

@@ -2,7 +2,7 @@
 /*
  * Signals inside. The program's handlers belong in the guest: in ring 0, on its stack,
  * with the frame that Linux would make. So rt_sigaction() gives the kernel a handler of
- * ours, catch_signal(), which runs outside on the host stack and only notes the signal;
+ * ours, dune_signal_catch(), which runs outside on the host stack and only notes the signal;
  * the host loop then makes the frame and lets the guest go on in the program's handler,
  * and rt_sigreturn() comes back to here. Between catching and giving all signals are
  * blocked, so one note is enough, and order, masks and queueing are the kernel's.
@@ -12,7 +12,8 @@
  * itself sends it back to look again. A system call that the kernel would restart
  * (SA_RESTART) is one of these, too: then the guest's VMCALL is done again.
  *
- * Next: signal_frame.c (the frame), signal_point.c (where the guest was).
+ * Next: signal_action.c (what the program asks for), signal_frame.c (the frame),
+ * signal_point.c (where the guest was).
  */
 #define _GNU_SOURCE /* the names of registers in ucontext_t */
 #include <errno.h>
@@ -28,14 +29,8 @@
 #include "host.h"
 #include "hypercall.h"
 
-#define NR_SIGNALS    64
-#define SA_RESTORER   0x04000000
-#define KEPT_FLAGS    (SA_NOCLDSTOP | SA_NOCLDWAIT | SA_RESTART | SA_RESETHAND)
 #define VMCALL_BYTES  3
 #define SYSCALL_BYTES 2
-
-/* What the program asked for, where the kernel has catch_signal(). */
-static struct kernel_action actions[NR_SIGNALS + 1];
 
 /* ---- Catching: on the host stack, all signals blocked --------------------- */
 
@@ -44,13 +39,13 @@ typedef void (*sigaction_handler)(int number, siginfo_t *info, void *context);
 /* A thread of the process that is not inside. */
 static void run_outside(int number, siginfo_t *info, ucontext_t *context)
 {
-	const struct kernel_action *action = &actions[number];
-	uint64_t mask = *(uint64_t *)&context->uc_sigmask | action->mask;
+	struct kernel_action action = dune_signal_action_of(number);
+	uint64_t mask = *(uint64_t *)&context->uc_sigmask | action.mask;
 
-	if (!(action->flags & SA_NODEFER))
+	if (!(action.flags & SA_NODEFER))
 		mask |= 1ull << (number - 1);
 	RAW(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, sizeof(mask));
-	((sigaction_handler)action->handler)(number, info, context);
+	((sigaction_handler)action.handler)(number, info, context);
 }
 
 static bool is_between(uint64_t address, const char *first, const char *last)
@@ -112,7 +107,7 @@ static uint64_t mask_of_the_wait(const struct cpu *cpu, const greg_t *registers,
 	return before;
 }
 
-static void catch_signal(int number, siginfo_t *info, void *context_at)
+void dune_signal_catch(int number, siginfo_t *info, void *context_at)
 {
 	ucontext_t *context = context_at;
 	uint64_t *mask = (uint64_t *)&context->uc_sigmask;
@@ -124,7 +119,7 @@ static void catch_signal(int number, siginfo_t *info, void *context_at)
 		return;
 	}
 	caught->number = number;
-	caught->action = actions[number];
+	caught->action = dune_signal_action_of(number);
 	caught->mask = *mask;
 	caught->waits_with = mask_of_the_wait(cpu, context->uc_mcontext.gregs, *mask);
 	raw_copy(caught->info, info, SIGINFO_BYTES);
@@ -134,116 +129,6 @@ static void catch_signal(int number, siginfo_t *info, void *context_at)
 	cpu->signal_state = cpu->in_fault ? SIGNAL_AT_EXIT : SIGNAL_PENDING;
 	*mask = ALL_SIGNALS;
 	redirect(&context->uc_mcontext.gregs[REG_RIP]);
-}
-
-/* ---- What the program asks for --------------------------------------------- */
-
-static bool is_handler(const struct kernel_action *action)
-{
-	return action->handler != (uint64_t)SIG_DFL && action->handler != (uint64_t)SIG_IGN;
-}
-
-static bool is_ours(const struct kernel_action *action)
-{
-	return action->handler == (uint64_t)catch_signal;
-}
-
-static long set_kernel_action(int number, const struct kernel_action *action)
-{
-	struct kernel_action ours = {
-		.handler = (uint64_t)catch_signal,
-		.flags = (action->flags & KEPT_FLAGS) | SA_SIGINFO | SA_RESTORER,
-		.restorer = dune_signal_restorer,
-		.mask = ALL_SIGNALS,
-	};
-
-	return RAW(SYS_rt_sigaction, number, is_handler(action) ? &ours : action, NULL, 8);
-}
-
-/*
- * A vfork child shares our table but has handlers of its own in the kernel; all it does
- * before it calls execve() is to give them up, so the table stays its parent's. It has
- * handlers only: until the kernel knows that one is given up, another thread may catch
- * the signal.
- */
-static long change_action(const struct cpu *cpu, int number, const struct kernel_action *action)
-{
-	struct kernel_action before;
-	long result;
-
-	before = actions[number];
-	if (!cpu->borrowed && is_handler(action))
-		actions[number] = *action;
-	result = set_kernel_action(number, action);
-	if (result)
-		actions[number] = before;
-	return result;
-}
-
-static long exchange_action(const struct cpu *cpu, int number, const struct kernel_action *wanted,
-			    struct kernel_action *before)
-{
-	long result;
-
-	dune_lock(&dune.lock);
-	result = RAW(SYS_rt_sigaction, number, NULL, before, 8);
-	if (is_ours(before))
-		*before = actions[number];
-	if (!result && wanted)
-		result = change_action(cpu, number, wanted);
-	dune_unlock(&dune.lock);
-	return result;
-}
-
-/* One that this thread has caught goes first: afterwards the old handler does not run. */
-long dune_signal_action(struct cpu *cpu, long nr)
-{
-	volatile struct dune_run *run = cpu->run;
-	int number = run->gpr[DUNE_RDI];
-	const struct kernel_action *action = (void *)run->gpr[DUNE_RSI];
-	struct kernel_action *old = (void *)run->gpr[DUNE_RDX];
-	struct kernel_action wanted = { 0 }, before = { 0 };
-	long result;
-
-	if (run->gpr[DUNE_R10] != 8 || number < 1 || number > NR_SIGNALS)
-		return -EINVAL;
-	if (action) {
-		if (!dune_host_can_read(action, sizeof(*action)))
-			return -EFAULT;
-		wanted = *action;
-	}
-	if (dune_signal_give_last(cpu))
-		return cpu->run->gpr[DUNE_RAX];
-	result = exchange_action(cpu, number, action ? &wanted : NULL, &before);
-	RAW(SYS_rt_sigprocmask, SIG_SETMASK, &cpu->start_mask, NULL, 8);
-	if (result || !old)
-		return result;
-	result = RAW(nr, number, NULL, old, 8); /* so that the kernel looks at the pointer */
-	if (!result)
-		*old = before;
-	return result;
-}
-
-void dune_signal_take_over(void)
-{
-	struct kernel_action action;
-
-	for (int number = 1; number <= NR_SIGNALS; number++) {
-		if (RAW(SYS_rt_sigaction, number, NULL, &action, 8) || !is_handler(&action) ||
-		    is_ours(&action))
-			continue;
-		actions[number] = action;
-		set_kernel_action(number, &action);
-	}
-}
-
-void dune_signal_give_back(void)
-{
-	struct kernel_action action;
-
-	for (int number = 1; number <= NR_SIGNALS; number++)
-		if (!RAW(SYS_rt_sigaction, number, NULL, &action, 8) && is_ours(&action))
-			RAW(SYS_rt_sigaction, number, &actions[number], NULL, 8);
 }
 
 /* ---- Giving -------------------------------------------------------------------- */

@@ -8,6 +8,8 @@
 #include "faults.h"
 #include "ticks.h"
 
+#include <pthread.h>
+#include <stdbool.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -181,6 +183,60 @@ static void handlers_that_are_given_up(void)
 	CHECK(queued > 20);
 }
 
+/* A handler and the mask that goes with it. */
+static void on_queued_with_mask(int signal)
+{
+	sigset_t mask;
+
+	(void)signal;
+	CHECK_OK(sigprocmask(SIG_BLOCK, NULL, &mask));
+	CHECK(sigismember(&mask, SIGUSR2));
+	queued++;
+}
+
+static void on_queued_without_mask(int signal)
+{
+	sigset_t mask;
+
+	(void)signal;
+	CHECK_OK(sigprocmask(SIG_BLOCK, NULL, &mask));
+	CHECK(!sigismember(&mask, SIGUSR2));
+	queued++;
+}
+
+static void *change_actions(void *stop)
+{
+	struct sigaction action = { .sa_handler = on_queued_without_mask }, with_mask = action;
+
+	with_mask.sa_handler = on_queued_with_mask;
+	sigaddset(&with_mask.sa_mask, SIGUSR2);
+	while (!*(volatile bool *)stop) {
+		CHECK_OK(sigaction(SIGUSR1, &with_mask, NULL));
+		CHECK_OK(sigaction(SIGUSR1, &action, NULL));
+	}
+	return NULL;
+}
+
+/* By a thread that runs beside this one, where there are two CPUs. */
+static void handlers_that_are_changed(void)
+{
+	static volatile bool stop;
+	pthread_t thread;
+	sigset_t mask;
+
+	begin();
+	CHECK(signal(SIGUSR1, on_queued_without_mask) != SIG_ERR);
+	CHECK_EQ(pthread_create(&thread, NULL, change_actions, (void *)&stop), 0);
+	while (ticks_go_on())
+		raise(SIGUSR1);
+	CHECK_OK(sigprocmask(SIG_BLOCK, NULL, &mask));
+	CHECK(!sigismember(&mask, SIGUSR2));
+	stop = true;
+	CHECK_EQ(pthread_join(thread, NULL), 0);
+	ticks_end();
+	CHECK(queued > 100);
+}
+
 /* ---- Children: a signal that the parent has caught is not theirs ---- */
 
 static pid_t parent;
@@ -224,6 +280,7 @@ int main(void)
 		guest_test(breakpoints),
 		guest_test(two_timers),
 		guest_test(handlers_that_are_given_up),
+		guest_test(handlers_that_are_changed),
 		guest_test(forks_in_a_loop),
 	};
 
