@@ -22,7 +22,11 @@ static void hold_kvm(int device)
 	if (kvm < 0)
 		return;
 	hold.flags = 0;
-	hold.kvm_vm_fd = CHECK_OK(ioctl(kvm, KVM_CREATE_VM, 0));
+	/* One that is stopped meanwhile is told so. */
+	do
+		hold.kvm_vm_fd = ioctl(kvm, KVM_CREATE_VM, 0);
+	while (hold.kvm_vm_fd < 0 && errno == EINTR);
+	CHECK_OK(hold.kvm_vm_fd);
 	CHECK_OK(ioctl(device, DUNE_HOLD_KVM, &hold));
 	close(hold.kvm_vm_fd); /* the hold has it */
 	close(kvm);
