@@ -66,11 +66,11 @@ extern const char raw_ring3[];	   /* vmcall after an iret to ring 3 */
 /* rbx = cr2, rax = KERNEL_GS_BASE, syscall; at …_lstar vmcall, then cr2 = rdi, vmcall,
  * rbx = cr2, vmcall */
 extern const char raw_registers[], raw_registers_lstar[];
-extern const char raw_spoil[]; /* selectors; all bases = rdi; then vmcall for ever */
-extern const char raw_watch[]; /* dr0 = rdi, dr7 = rsi, then vmcall for ever */
+extern const char raw_spoil[];	/* selectors; all bases = rdi; then vmcall for ever */
+extern const char raw_watch[];	/* dr0 = rdi, dr7 = rsi, then vmcall for ever */
 extern const char raw_xrstor[]; /* of the components esi from rdi, then vmcall for ever */
-extern const char raw_far[];   /* to rdi with code selector rsi */
-extern const char raw_cpuid[]; /* of leaf rdi, rsi, then vmcall */
+extern const char raw_far[];	/* to rdi with code selector rsi */
+extern const char raw_cpuid[];	/* of leaf rdi, rsi, then vmcall */
 /* A handler for each vector: rbx = vector, vmcall. */
 extern const char raw_handlers[];
 #define RAW_HANDLER_BYTES 16

@@ -154,8 +154,9 @@ static void interpreters_are_missed_in_time(void **state)
 	make_program("/tmp/missing", "/nonexistent/ld.so");
 	make_program("/tmp/plain", "/etc/passwd");
 	make_program("/tmp/script", "/tmp/shebang");
-	make_script("/tmp/shebang", "#!/bin/sh\n# Long enough to be an ELF header, but is none, as the "
-				    "kernel will say.\n");
+	make_script("/tmp/shebang",
+		    "#!/bin/sh\n# Long enough to be an ELF header, but is none, as the "
+		    "kernel will say.\n");
 	CHECK_SAME("/usr/bin/python3", "-c",
 		   "import os\n"
 		   "for name in 'missing', 'plain', 'script':\n"
