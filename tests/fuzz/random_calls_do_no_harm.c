@@ -16,7 +16,7 @@
 
 #include <getopt.h>
 
-enum { ROUNDS = 5, KEPT_BYTES = 16384, FOR_EVER = 10000000 };
+enum { ROUNDS = 5, KEPT_BYTES = 8192, FOR_EVER = 10000000 };
 
 /* ---- Fixed seeds ------------------------------------------------------------------- */
 
