@@ -23,6 +23,7 @@ enum { NR_THREADS = 8, NR_ROUNDS = 60, ROUND_NS = 2000000 };
 /* ---- More threads than CPUs ---------------------------------------------------- */
 
 static volatile unsigned rounds_of[NR_THREADS];
+static pthread_barrier_t all_are_there;
 
 static uint64_t own_time(void)
 {
@@ -35,6 +36,7 @@ static uint64_t own_time(void)
 /* All rounds together take many slices of time, however fast the CPU is. */
 static void *compute(void *number)
 {
+	pthread_barrier_wait(&all_are_there);
 	for (uint64_t i = 0; i < NR_ROUNDS; i++) {
 		do
 			CHECK(worker_compute(4));
@@ -51,6 +53,7 @@ static void eight_threads_all_get_on(void)
 	unsigned least;
 
 	enter_dune();
+	CHECK_EQ(pthread_barrier_init(&all_are_there, NULL, NR_THREADS), 0);
 	for (intptr_t i = 0; i < NR_THREADS; i++)
 		CHECK_EQ(pthread_create(&threads[i], NULL, compute, (void *)i), 0);
 	/* When the first is done none is far behind. */

@@ -38,8 +38,7 @@ void harness_init(void)
 	cmocka_set_test_filter(getenv("TEST_FILTER")); /* one test of the program, by its name */
 }
 
-/* The runner says how many times slower than usual the machine is. */
-static unsigned patience(void)
+unsigned harness_patience(void)
 {
 	const char *factor = getenv("DUNE_TEST_PATIENCE");
 	int value = factor ? atoi(factor) : 1;
@@ -89,7 +88,7 @@ void harness_run_case(void **state)
 	setpgid(running, running);
 	close(pipe_fds[1]);
 
-	alarm(test->seconds * patience());
+	alarm(test->seconds * harness_patience());
 	while (waitpid(running, &status, 0) < 0 && errno == EINTR)
 		;
 	alarm(0);
@@ -105,7 +104,7 @@ void harness_run_case(void **state)
 	int failed = has_failure(report);
 	print_report(report);
 	if (timed_out)
-		fail_msg("not done after %u seconds", test->seconds * patience());
+		fail_msg("not done after %u seconds", test->seconds * harness_patience());
 	if (WIFSIGNALED(status))
 		fail_msg("died of signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
 	if (failed)

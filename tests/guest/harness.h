@@ -106,6 +106,9 @@ _Noreturn void harness_fail_values(const char *file, int line, const char *actua
 				   uint64_t actual, const char *expected_text, uint64_t expected);
 _Noreturn void harness_skip(const char *reason);
 
+/* How many times slower than usual the machine is: the runner says so. */
+unsigned harness_patience(void);
+
 /* fork() that fails the test if it cannot; the child of a test is checked, too. */
 pid_t harness_fork(void);
 

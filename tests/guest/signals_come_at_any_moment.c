@@ -173,7 +173,7 @@ static void handlers_that_are_given_up(void)
 {
 	begin();
 	for (int i = 0; i < 8; i++) /* each is slow while its signal is ignored */
-		start_other_ticks(5000 + 37 * i);
+		start_other_ticks(5000 * harness_patience() + 37 * i);
 	while (ticks_go_on())
 		for (int i = 0; i < 10; i++) {
 			CHECK(signal(SIGUSR1, on_queued_unless_ignored) != SIG_ERR);
