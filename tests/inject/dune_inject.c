@@ -69,6 +69,12 @@ static int at_entry(struct kprobe *unused, struct pt_regs *regs)
 }
 NOKPROBE_SYMBOL(at_entry);
 
+/* That there is one keeps Linux from making the probe a jump, which cannot skip a function. */
+static void after_entry(struct kprobe *unused, struct pt_regs *regs, unsigned long flags)
+{
+}
+NOKPROBE_SYMBOL(after_entry);
+
 static int parse_fail(const char *text)
 {
 	long long new_value;
@@ -79,6 +85,7 @@ static int parse_fail(const char *text)
 	atomic_set(&nr_calls, 0);
 	strscpy(caller, "-", sizeof(caller));
 	probe.pre_handler = at_entry;
+	probe.post_handler = after_entry;
 	return 0;
 }
 
