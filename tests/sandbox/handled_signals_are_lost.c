@@ -10,7 +10,6 @@
 #include <signal.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -36,14 +35,6 @@ static void raise_alarm(void)
 
 	CHECK_EQ(setitimer(ITIMER_REAL, &soon, NULL), 0);
 	sleep_ms(100);
-}
-
-static int wait_for(pid_t child)
-{
-	int status = -1;
-
-	CHECK_EQ(waitpid(child, &status, 0), child);
-	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
 static void timers_do_not_end_it(void)
@@ -74,7 +65,7 @@ static int signal_child(int number)
 	close(ends[0]);
 	CHECK_EQ(kill(child, number), 0);
 	close(ends[1]);
-	return wait_for(child);
+	return inside_wait(child);
 }
 
 static void others_do_not_end_it(void)
@@ -103,7 +94,7 @@ static void requests_to_end_do(void)
 		signal(SIGPIPE, handler);
 		_exit(write(ends[1], "x", 1) == 1);
 	}
-	CHECK_EQ(wait_for(child), 128 + SIGPIPE);
+	CHECK_EQ(inside_wait(child), 128 + SIGPIPE);
 }
 
 /* If SIGCHLD were ignored there would be nobody to wait for. */
@@ -117,7 +108,7 @@ static void children_are_waited_for(void)
 	if (!child)
 		_exit(3);
 	sleep_ms(100);
-	CHECK_EQ(wait_for(child), 3);
+	CHECK_EQ(inside_wait(child), 3);
 }
 
 /* Its number may be another's by then, but not while there is a child. */
@@ -178,7 +169,7 @@ static void new_programs_have_no_handlers(void)
 		execl("/proc/self/exe", "x", INSIDE, "raise_alarm", NULL);
 		_exit(1);
 	}
-	CHECK_EQ(wait_for(child), 128 + SIGALRM);
+	CHECK_EQ(inside_wait(child), 128 + SIGALRM);
 	child = fork();
 	CHECK(child >= 0);
 	if (!child) {
@@ -186,7 +177,7 @@ static void new_programs_have_no_handlers(void)
 		execl("/proc/self/exe", "x", INSIDE, "raise_alarm", NULL);
 		_exit(1);
 	}
-	CHECK_EQ(wait_for(child), 0);
+	CHECK_EQ(inside_wait(child), 0);
 }
 
 static const struct inside_case cases[] = {

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -193,6 +194,20 @@ void inside_fail(const char *file, int line, const char *format, ...)
 	if (write(STDERR_FILENO, text, length) != length)
 		_exit(2);
 	_exit(1);
+}
+
+int inside_wait(pid_t child)
+{
+	int status = -1;
+
+	CHECK_EQ(waitpid(child, &status, 0), child);
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+void check_no_descriptors(void)
+{
+	for (int fd = 3; fd < 1024; fd++)
+		CHECK_EQ(RAW(SYS_fcntl, fd, F_GETFD), -EBADF);
 }
 
 size_t read_mappings(struct mapping *mappings, size_t room)

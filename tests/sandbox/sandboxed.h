@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/types.h>
 #include <cmocka.h>
 
 /* ---- Outside ------------------------------------------------------------ */
@@ -101,6 +102,12 @@ _Noreturn void inside_fail(const char *file, int line, const char *format, ...)
 			FAIL("%s is %ld (%#lx), not %s = %ld", #actual, check_actual,  \
 			     (unsigned long)check_actual, #expected, check_expected);  \
 	} while (0)
+
+/* What waitpid() says about the child: exit code, or 128 + signal. */
+int inside_wait(pid_t child);
+
+/* None is open from 3 on: what the sandbox before had open for this program is not the program's. */
+void check_no_descriptors(void);
 
 /* A line of /proc/self/maps. */
 struct mapping {
