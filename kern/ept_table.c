@@ -6,12 +6,30 @@
 #include <linux/gfp.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
+#include <linux/mmzone.h>
+#include <linux/vmstat.h>
 
 #include "ept_table.h"
 
-static u64 *table_alloc(void)
+/* As KVM's tables: sec_pagetables in memory.stat, SecPageTables in meminfo. */
+static void count_page(u64 *page, int nr)
 {
-	return (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	mod_lruvec_page_state(virt_to_page(page), NR_SECONDARY_PAGETABLE, nr);
+}
+
+static u64 *page_alloc(void)
+{
+	u64 *page = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+
+	if (page)
+		count_page(page, 1);
+	return page;
+}
+
+static void page_free(u64 *page)
+{
+	count_page(page, -1);
+	free_page((unsigned long)page);
 }
 
 /* Frees a table and all below it; nothing leads to it any more. */
@@ -28,13 +46,13 @@ static void table_free(struct dune_ept_tables *tables, u64 *table, int level)
 			table_free(tables, ept_entry_table(table[i]),
 				   level - 1);
 	}
-	free_page((unsigned long)table);
+	page_free(table);
 	tables->nr_pages--;
 }
 
 int dune_ept_tables_init(struct dune_ept_tables *tables)
 {
-	tables->root = table_alloc();
+	tables->root = page_alloc();
 	if (!tables->root)
 		return -ENOMEM;
 	tables->nr_pages = 1;
@@ -49,7 +67,7 @@ void dune_ept_tables_exit(struct dune_ept_tables *tables)
 int dune_ept_reserve_fill(struct dune_ept_reserve *reserve, int nr)
 {
 	while (reserve->nr < nr) {
-		u64 *page = table_alloc();
+		u64 *page = page_alloc();
 
 		if (!page)
 			return -ENOMEM;
@@ -61,7 +79,7 @@ int dune_ept_reserve_fill(struct dune_ept_reserve *reserve, int nr)
 void dune_ept_reserve_free(struct dune_ept_reserve *reserve)
 {
 	while (reserve->nr)
-		free_page((unsigned long)reserve->page[--reserve->nr]);
+		page_free(reserve->page[--reserve->nr]);
 }
 
 /* Whether an entry is of a table that has a leaf anywhere below. Under lock. */
