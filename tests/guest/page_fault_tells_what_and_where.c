@@ -4,6 +4,8 @@
 #include "guest.h"
 #include "faults.h"
 
+#include <setjmp.h>
+#include <signal.h>
 #include <sys/mman.h>
 
 enum { PRESENT = 1, WRITE = 2, USER = 4, FETCH = 16 };
@@ -157,6 +159,21 @@ static void breakpoint_meanwhile(void)
 	((void (*)(void))fault_breakpoint)();
 }
 
+/* Only its signal handler leaves it, and nothing puts back what was before. */
+static sigjmp_buf back;
+
+static void leave(int number)
+{
+	(void)number;
+	siglongjmp(back, 1);
+}
+
+static void fault_that_is_left(void)
+{
+	if (!sigsetjmp(back, 1))
+		fault_where_nothing_is();
+}
+
 static void (*const meanwhile[])(void) = { fault_where_nothing_is, fault_by_the_guest_tables,
 					   fault_in_a_copy, fault_in_a_run, breakpoint_meanwhile };
 
@@ -180,6 +197,8 @@ static void on_outer_fault(struct dune_frame *frame)
 
 	if (dune_frame_is_user(frame) || address == INNER || address == (uintptr_t)nested_page) {
 		nr_nested++;
+		if (fault_meanwhile == fault_that_is_left && address == INNER)
+			raise(SIGUSR1);
 		if (address != ring3_data() + PAGE_BYTES) {
 			go_on_behind(frame);
 			return;
@@ -215,20 +234,30 @@ static void after_a_fault_in_the_handler(void)
 	}
 }
 
+static void fault_in_ring_3(void)
+{
+	nr_nested = 0;
+	fault_in_a_run();
+	CHECK(nr_nested);
+}
+
 static void of_ring_3_after_a_fault_in_the_handler(void)
 {
-	struct dune_ring3_end end;
-	uint64_t value;
-
 	prepare_nested();
 	for (unsigned i = 0; i < sizeof(meanwhile) / sizeof(meanwhile[0]); i++) {
 		fault_meanwhile = meanwhile[i];
-		nr_nested = 0;
-		CHECK_EQ(dune_ring3_call(ring3_at(fault_read), ring3_stack_top(),
-					 ring3_data() + PAGE_BYTES, 0, 0, &value, &end),
-			 -EFAULT);
-		CHECK(nr_nested);
-		CHECK_EQ(end.address, ring3_data() + PAGE_BYTES);
+		fault_in_ring_3();
+	}
+}
+
+static void of_ring_3_after_one_that_was_left(void)
+{
+	prepare_nested();
+	signal(SIGUSR1, leave);
+	fault_meanwhile = fault_that_is_left;
+	for (int i = 0; i < 5; i++) {
+		fault_in_ring_3();
+		CHECK_EQ(nr_nested, 2);
 	}
 }
 
@@ -259,6 +288,7 @@ int main(void)
 		guest_test(in_ring_3),
 		guest_test(after_a_fault_in_the_handler),
 		guest_test(of_ring_3_after_a_fault_in_the_handler),
+		guest_test(of_ring_3_after_one_that_was_left),
 		guest_test(sets_dirty_and_accessed),
 	};
 
