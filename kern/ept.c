@@ -7,6 +7,7 @@
  */
 #include <linux/mm.h>
 #include <linux/smp.h>
+#include <linux/wait.h>
 
 #include "dune_abi.h"
 #include "ept.h"
@@ -114,13 +115,16 @@ static void pieces_remove(struct dune_ept *ept, unsigned long start,
  * @ept: the vm's EPT
  * @start: first host-virtual address
  * @end: the one after the last
+ * @unmap: the process will have nothing there any more, so that tables which
+ *	   get empty go as well, as the host's do
  *
  * Context: the mmu notifier's; does not sleep. No CPU uses them on return.
  * Return: whether there were any.
  */
-bool dune_ept_zap(struct dune_ept *ept, unsigned long start, unsigned long end)
+bool dune_ept_zap(struct dune_ept *ept, unsigned long start, unsigned long end,
+		  bool unmap)
 {
-	struct dune_ept_removed removed = {};
+	struct dune_ept_removed removed = { .prune = unmap };
 	bool any;
 
 	if (start >= end)
@@ -172,6 +176,8 @@ void dune_ept_invalidate_end(struct dune_ept *ept)
 	ept->invalidate_seq++;
 	ept->invalidating--;
 	spin_unlock(&ept->lock);
+	if (wq_has_sleeper(&ept->invalidated))
+		wake_up_all(&ept->invalidated);
 }
 
 /* ---- Tiles -------------------------------------------------------------- */
@@ -242,6 +248,7 @@ int dune_ept_init(struct dune_ept *ept, struct mm_struct *mm)
 	ept->eptp = __pa(ept->tables.root) | VMX_EPTP_MT_WB | VMX_EPTP_PWL_4;
 	ept->mm = mm;
 	spin_lock_init(&ept->lock);
+	init_waitqueue_head(&ept->invalidated);
 	atomic64_set(&ept->generation, 1);
 	spin_lock_init(&ept->users_lock);
 	INIT_LIST_HEAD(&ept->users);

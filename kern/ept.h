@@ -11,6 +11,7 @@
 #include <linux/list.h>
 #include <linux/mm_types.h>
 #include <linux/spinlock.h>
+#include <linux/wait.h>
 
 #include "ept_table.h"
 #include "tile.h"
@@ -35,6 +36,8 @@ struct dune_ept {
 	unsigned long invalidate_seq;
 	unsigned int invalidating; /* notifier calls under way */
 	unsigned long invalidate_start, invalidate_end; /* their union */
+	struct wait_queue_head
+		invalidated; /* one has ended; outside the lock */
 	struct dune_ept_tables tables;
 
 	atomic64_t generation; /* grows with each flush */
@@ -54,7 +57,8 @@ int dune_ept_clear_tile(struct dune_ept *ept, u32 tile);
 void dune_ept_invalidate_begin(struct dune_ept *ept, unsigned long start,
 			       unsigned long end);
 void dune_ept_invalidate_end(struct dune_ept *ept);
-bool dune_ept_zap(struct dune_ept *ept, unsigned long start, unsigned long end);
+bool dune_ept_zap(struct dune_ept *ept, unsigned long start, unsigned long end,
+		  bool unmap);
 bool dune_ept_test(struct dune_ept *ept, unsigned long hva);
 
 /* After a change of ept->tables: no CPU has what was taken out on return. */

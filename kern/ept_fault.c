@@ -26,13 +26,30 @@ static unsigned long read_begin(const struct dune_ept *ept)
 	return seq;
 }
 
-/* Whether what was read of [start, end) since then may be stale. Under lock. */
-static bool read_outdated(struct dune_ept *ept, unsigned long seq, u64 start,
-			  u64 end)
+/*
+ * Whether what was read of [start, end) since then may be stale: 0, -EAGAIN if
+ * a change has ended, -EBUSY if one is under way. Under lock.
+ */
+static int read_outdated(const struct dune_ept *ept, unsigned long seq,
+			 u64 start, u64 end)
 {
-	return ept->invalidate_seq != seq ||
-	       (ept->invalidating && end > ept->invalidate_start &&
-		start < ept->invalidate_end);
+	if (ept->invalidate_seq != seq)
+		return -EAGAIN;
+	if (ept->invalidating && end > ept->invalidate_start &&
+	    start < ept->invalidate_end)
+		return -EBUSY;
+	return 0;
+}
+
+/*
+ * Until a change of the host's tables that was under way at read_begin() has
+ * ended, or a signal comes. Asleep: whoever makes it may need this CPU. Inlined,
+ * its stack would be every fault's to clear.
+ */
+static noinline void wait_for_change(struct dune_ept *ept, unsigned long seq)
+{
+	wait_event_interruptible(ept->invalidated,
+				 READ_ONCE(ept->invalidate_seq) != seq);
 }
 
 /* Whether the entry before or after this one, in its table, maps nothing. */
@@ -122,7 +139,7 @@ static void leaf_limit(struct host_leaf *leaf, u32 access, u64 hva)
 		leaf_shrink(leaf, level, hva);
 }
 
-/* One try: 0 done, -EAGAIN the notifier raced, or what the walk says. */
+/* One try: 0 done, -EAGAIN not yet, or what the walk says. */
 static int fault_try(struct dune_ept *ept, struct dune_ept_fault *fault)
 {
 	struct host_leaf *leaf = &fault->leaf;
@@ -141,8 +158,11 @@ static int fault_try(struct dune_ept *ept, struct dune_ept_fault *fault)
 
 	spin_lock(&ept->lock);
 	/* One byte will do: a huge entry changes, and is announced, as a whole. */
-	if (unlikely(read_outdated(ept, seq, fault->hva, fault->hva + 1))) {
+	err = read_outdated(ept, seq, fault->hva, fault->hva + 1);
+	if (unlikely(err)) {
 		spin_unlock(&ept->lock);
+		if (err == -EBUSY)
+			wait_for_change(ept, seq);
 		return -EAGAIN;
 	}
 	missing = leaf_install(ept, fault);

@@ -101,6 +101,16 @@ bool dune_ept_table_in_use(u64 entry, int level)
 	return false;
 }
 
+static bool table_is_empty(const u64 *table)
+{
+	int i;
+
+	for (i = 0; i < PTRS_PER_PTE; i++)
+		if (ept_entry_present(table[i]))
+			return false;
+	return true;
+}
+
 /* Tables are pages, so the low bits of their address have room for the level. */
 static void chain_push(u64 **chain, u64 *table, int level)
 {
@@ -143,6 +153,7 @@ static void remove_below(struct dune_ept_tables *tables, u64 *table, int level,
 			 u64 start, u64 end, struct dune_ept_removed *removed)
 {
 	u64 size = ept_level_size(level);
+	bool whole;
 	u64 next;
 
 	for (; start < end; start = next) {
@@ -152,11 +163,16 @@ static void remove_below(struct dune_ept_tables *tables, u64 *table, int level,
 		if (!ept_entry_present(*entry))
 			continue;
 		/* A leaf goes as a whole; a table if nothing of it stays. */
-		if (next - start == size || ept_entry_leaf(*entry, level))
+		whole = next - start == size || ept_entry_leaf(*entry, level);
+		if (!whole) {
+			u64 *below = ept_entry_table(*entry);
+
+			remove_below(tables, below, level - 1, start, next,
+				     removed);
+			whole = removed->prune && table_is_empty(below);
+		}
+		if (whole)
 			dune_ept_remove(tables, entry, level, removed);
-		else
-			remove_below(tables, ept_entry_table(*entry), level - 1,
-				     start, next, removed);
 	}
 }
 

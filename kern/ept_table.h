@@ -31,6 +31,7 @@ struct dune_ept_reserve {
  */
 struct dune_ept_removed {
 	bool any;
+	bool prune; /* set by the owner: tables that get empty go as well */
 	u64 *tables; /* chained through their page's private, with the level */
 };
 

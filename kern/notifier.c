@@ -22,7 +22,8 @@ static int range_start(struct mmu_notifier *mn,
 	struct dune_ept *ept = ept_of(mn);
 
 	dune_ept_invalidate_begin(ept, range->start, range->end);
-	dune_ept_zap(ept, range->start, range->end);
+	dune_ept_zap(ept, range->start, range->end,
+		     range->event == MMU_NOTIFY_UNMAP);
 	return 0;
 }
 
@@ -35,7 +36,7 @@ static void range_end(struct mmu_notifier *mn,
 static compat_young_t clear_young(struct mmu_notifier *mn, struct mm_struct *mm,
 				  unsigned long start, unsigned long end)
 {
-	return dune_ept_zap(ept_of(mn), start, end);
+	return dune_ept_zap(ept_of(mn), start, end, false);
 }
 
 static compat_young_t test_young(struct mmu_notifier *mn, struct mm_struct *mm,
@@ -47,7 +48,7 @@ static compat_young_t test_young(struct mmu_notifier *mn, struct mm_struct *mm,
 /* The address space ends; no thread of it can be in the guest any more. */
 static void release(struct mmu_notifier *mn, struct mm_struct *mm)
 {
-	dune_ept_zap(ept_of(mn), 0, TASK_SIZE_MAX);
+	dune_ept_zap(ept_of(mn), 0, TASK_SIZE_MAX, true);
 }
 
 static const struct mmu_notifier_ops notifier_ops = {

@@ -224,6 +224,29 @@ static void small(void)
 	CHECK(pages * PAGE_BYTES <= BYTES / 1000 * 3 + 65536);
 }
 
+/* Nor is anything kept where the process has nothing any more, however small it was. */
+static void gone_with_the_mapping(void)
+{
+	unsigned long tables;
+	char *area;
+
+	enter_dune();
+	area = map_aligned(SPARSE_BYTES, HUGE_BYTES);
+	CHECK_OK(munmap(area, SPARSE_BYTES));
+	tables = counts_now().ept_pages;
+	for (size_t at = 0; at < SPARSE_BYTES; at += HUGE_BYTES) {
+		char *page = area + at + at / HUGE_BYTES * PAGE_BYTES;
+
+		CHECK(mmap(page, PAGE_BYTES, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) == page);
+		*page = 1;
+		CHECK_OK(munmap(page, PAGE_BYTES));
+	}
+	tables = counts_now().ept_pages - tables;
+	harness_note("%lu tables more after %lu mappings", tables, SPARSE_BYTES / HUGE_BYTES);
+	CHECK(tables <= 4);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -232,6 +255,7 @@ int main(void)
 		guest_test_limit(what_is_used_stays, 60),
 		guest_test_limit(charged_and_given_back, 60),
 		guest_test_limit(small, 60),
+		guest_test(gone_with_the_mapping),
 	};
 
 	return run_guest_tests(tests);

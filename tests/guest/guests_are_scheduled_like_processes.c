@@ -12,6 +12,8 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -134,6 +136,58 @@ static void of_other_priorities_and_classes(void)
 	worker_must_go_on(&worker);
 	CHECK_OK(sched_setscheduler(worker.pid, SCHED_OTHER, &param));
 	worker_finish(&worker);
+}
+
+#define CHANGING_BYTES (8ul << 20)
+
+static char *changing;
+static volatile bool changed_enough;
+
+static void *change(void *unused)
+{
+	(void)unused;
+	while (!changed_enough) {
+		memset(changing, 1, CHANGING_BYTES);
+		CHECK_OK(madvise(changing, CHANGING_BYTES, MADV_DONTNEED));
+	}
+	return NULL;
+}
+
+/* Whom it interrupts in the middle of the change must get on, or it waits for ever. */
+static void in_real_time_beside_changes(void)
+{
+	struct sched_param param = { .sched_priority = 1 };
+	volatile char *last;
+	uint64_t worst = 0;
+	pthread_t thread;
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(0, &set);
+	CHECK_OK(sched_setaffinity(0, sizeof(set), &set));
+	enter_dune();
+	changing = mmap(NULL, CHANGING_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			-1, 0);
+	CHECK(changing != MAP_FAILED);
+	CHECK_OK(madvise(changing, CHANGING_BYTES, MADV_NOHUGEPAGE));
+	last = changing + CHANGING_BYTES - 1;
+	CHECK_EQ(pthread_create(&thread, NULL, change, NULL), 0);
+	CHECK_OK(sched_setscheduler(0, SCHED_FIFO, &param));
+	for (int i = 0; i < 1000; i++) {
+		uint64_t before, took;
+
+		usleep(500);
+		before = own_time();
+		(void)*last;
+		took = own_time() - before;
+		worst = took > worst ? took : worst;
+	}
+	changed_enough = true;
+	param.sched_priority = 0;
+	CHECK_OK(sched_setscheduler(0, SCHED_OTHER, &param));
+	CHECK_EQ(pthread_join(thread, NULL), 0);
+	harness_note("an access took %lu us at most", worst / 1000);
+	CHECK(worst < 100000000);
 }
 
 /* ---- Stopped and frozen ------------------------------------------------------------- */
@@ -285,6 +339,7 @@ int main(void)
 		guest_test_limit(one_that_spins_does_not_hold_others_up, 60),
 		guest_test_limit(moved_to_another_cpu, 60),
 		guest_test_limit(of_other_priorities_and_classes, 60),
+		guest_test_limit(in_real_time_beside_changes, 60),
 		guest_test_limit(stopped_and_continued, 60),
 		guest_test_limit(frozen_and_thawed, 60),
 		guest_test_limit(interval_timers_fire, 60),
