@@ -7,6 +7,7 @@
  * loaded, and returns an enum dune_action or an enum dune_exit.
  */
 #include <linux/build_bug.h>
+#include <linux/kprobes.h>
 #include <linux/nospec.h>
 #include <asm/cpufeature.h>
 #include <asm/processor.h>
@@ -111,7 +112,6 @@ static int handle_exception_nmi(struct dune_vcpu *vcpu)
 	if ((info & INTR_INFO_INTR_TYPE_MASK) == INTR_TYPE_NMI_INTR) {
 		vcpu->counters.stat[DUNE_STAT_EXIT_NMI]++;
 		dune_event_requeue(vcpu);
-		asm volatile("int $2"); /* NMIs are blocked until its IRET */
 		return ACTION_INTERRUPT;
 	}
 	if (vector == X86_TRAP_MC) {
@@ -338,6 +338,20 @@ static u32 without_modifiers(u32 reason)
 							  reason & 0xffff;
 }
 
+/*
+ * An NMI that made the guest leave is Linux's. Others are blocked until the next
+ * IRET, which must be that of its handler: no exception may come before, so
+ * nothing that can be traced or probed.
+ */
+static __always_inline void give_back_nmi(u32 reason)
+{
+	if (likely(reason & (VMX_EXIT_REASONS_FAILED_VMENTRY | 0xffff)))
+		return;
+	if ((vmcs_read32(VM_EXIT_INTR_INFO) & INTR_INFO_INTR_TYPE_MASK) ==
+	    INTR_TYPE_NMI_INTR)
+		asm volatile("int $2");
+}
+
 /**
  * dune_exit_handle - answer the exit that just happened
  * @vcpu: whose
@@ -345,10 +359,11 @@ static u32 without_modifiers(u32 reason)
  * Context: interrupts off, VMCS current.
  * Return: an enum dune_action or an enum dune_exit.
  */
-int dune_exit_handle(struct dune_vcpu *vcpu)
+notrace int dune_exit_handle(struct dune_vcpu *vcpu)
 {
 	u32 reason = vmcs_read32(VM_EXIT_REASON);
 
+	give_back_nmi(reason);
 	trace_dune_exit(vcpu, reason);
 	/* Called directly, where a table costs a retpoline. */
 	if (likely(reason == EXIT_REASON_VMCALL)) {
@@ -370,3 +385,4 @@ int dune_exit_handle(struct dune_vcpu *vcpu)
 	}
 	return report_strange(vcpu, reason);
 }
+NOKPROBE_SYMBOL(dune_exit_handle);

@@ -6,6 +6,7 @@
  * hardware.
  */
 #include <linux/entry-common.h>
+#include <linux/kprobes.h>
 #include <linux/sched.h>
 #include <asm/desc.h>
 #include <asm/segment.h>
@@ -141,8 +142,8 @@ static __always_inline void guest_load(struct dune_vcpu *vcpu)
 {
 	if (unlikely(vcpu->kernel_gs_base != vcpu->host.inactive_gs_base))
 		cpu_write_inactive_gs_base(vcpu->kernel_gs_base);
-	if (likely(vcpu->lstar != vcpu->host.lstar))
-		cpu_write_msr(MSR_LSTAR, vcpu->lstar);
+	/* Even if it is the host's: the guest must not learn that by the time. */
+	cpu_write_msr(MSR_LSTAR, vcpu->lstar);
 	vcpu->host.dr7 = vcpu->dr7;
 	if (unlikely(dune_debug_in_use(vcpu->host.dr7)))
 		dune_debug_load(vcpu);
@@ -159,11 +160,8 @@ static __always_inline void guest_put(struct dune_vcpu *vcpu)
 {
 	if (unlikely(dune_debug_in_use(vcpu->host.dr7)))
 		dune_debug_put(vcpu);
-	if (likely(vcpu->lstar != vcpu->host.lstar)) {
-		/* One at entry, too, unless the guest has set it since. */
-		vcpu->counters.stat[DUNE_STAT_MSR_WRITES] += 2;
-		cpu_write_msr(MSR_LSTAR, vcpu->host.lstar);
-	}
+	vcpu->counters.stat[DUNE_STAT_MSR_WRITES] += 2; /* one at entry */
+	cpu_write_msr(MSR_LSTAR, vcpu->host.lstar);
 	vcpu->kernel_gs_base = cpu_read_inactive_gs_base();
 	if (unlikely(vcpu->kernel_gs_base != vcpu->host.inactive_gs_base))
 		cpu_write_inactive_gs_base(vcpu->host.inactive_gs_base);
@@ -233,7 +231,7 @@ static noinline bool must_go_back(struct dune_vcpu *vcpu, unsigned long flags)
 }
 
 /* One section with interrupts off; on return they are on. */
-static int enter_once(struct dune_vcpu *vcpu)
+static __always_inline int enter_once(struct dune_vcpu *vcpu)
 {
 	unsigned long flags;
 	int action;
@@ -378,3 +376,5 @@ out:
 	clear_bit_unlock(0, &vcpu->busy);
 	return action;
 }
+/* With what comes between an exit and dune_exit_handle(). */
+NOKPROBE_SYMBOL(dune_vcpu_run);

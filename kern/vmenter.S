@@ -123,6 +123,8 @@ SYM_INNER_LABEL(dune_vmexit, SYM_L_GLOBAL)
 .Lrefused:
 	RETURN_REFUSED
 SYM_FUNC_END(dune_vmenter)
+_ASM_NOKPROBE(dune_vmenter)
+_ASM_NOKPROBE(dune_vmexit)
 
 /*
  * The same for CPUs whose buffers must be cleared: by VERW, after the last thing
@@ -139,6 +141,7 @@ SYM_FUNC_START(dune_vmenter_verw)
 .Lrefused_verw:
 	RETURN_REFUSED
 SYM_FUNC_END(dune_vmenter_verw)
+_ASM_NOKPROBE(dune_vmenter_verw)
 
 	.pushsection .rodata
 	.balign	2
