@@ -36,7 +36,13 @@ void dune_segment_write_cs_ss(u16 cs, u16 ss)
 	SEGMENT_WRITE(SS, ss, 0, ~0U, AR_DATA(dpl));
 }
 
-/* All the others; the bases of FS, GS and TR are written apart. */
+/* As a whole: with the rights of what the guest has loaded, it may not fit. */
+void dune_segment_write_tss(u64 base, u32 limit)
+{
+	SEGMENT_WRITE(TR, DUNE_SEL_TSS, base, limit, AR_TSS64_BUSY);
+}
+
+/* All the others; the bases of FS and GS are written apart. */
 void dune_segment_write_fixed(void)
 {
 	SEGMENT_WRITE(DS, 0, 0, 0, AR_UNUSABLE);
@@ -44,5 +50,5 @@ void dune_segment_write_fixed(void)
 	SEGMENT_WRITE(FS, 0, 0, 0, AR_UNUSABLE);
 	SEGMENT_WRITE(GS, 0, 0, 0, AR_UNUSABLE);
 	SEGMENT_WRITE(LDTR, 0, 0, 0, AR_UNUSABLE);
-	SEGMENT_WRITE(TR, DUNE_SEL_TSS, 0, 0x67, AR_TSS64_BUSY);
+	dune_segment_write_tss(0, 0x67);
 }

@@ -7,6 +7,7 @@
 
 bool dune_segment_valid_cs_ss(u16 cs, u16 ss);
 void dune_segment_write_cs_ss(u16 cs, u16 ss);
+void dune_segment_write_tss(u64 base, u32 limit);
 void dune_segment_write_fixed(void);
 
 #endif /* DUNE_SEGMENT_H */

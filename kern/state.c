@@ -98,8 +98,7 @@ static void write_system(struct dune_vcpu *vcpu, const struct dune_state *s)
 	vmcs_write32(GUEST_GDTR_LIMIT, s->gdt_limit);
 	vmcs_write_natural(GUEST_IDTR_BASE, s->idt_base);
 	vmcs_write32(GUEST_IDTR_LIMIT, s->idt_limit);
-	vmcs_write_natural(GUEST_TR_BASE, s->tss_base);
-	vmcs_write32(GUEST_TR_LIMIT, s->tss_limit);
+	dune_segment_write_tss(s->tss_base, s->tss_limit);
 	vcpu->cr2 = s->cr2;
 	vcpu->lstar = s->lstar;
 	vcpu->ept_generation = 0; /* a new CR3: nothing cached counts */

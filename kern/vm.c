@@ -5,6 +5,7 @@
  */
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/nospec.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -246,6 +247,7 @@ static int set_tile(struct dune_vm *vm, struct dune_tile __user *user)
 		return -EINVAL;
 	}
 
+	tile.tile = array_index_nospec(tile.tile, dune_vmx_caps.nr_tiles);
 	mutex_lock(&vm->lock);
 	if (tile.flags & DUNE_TILE_CLEAR)
 		err = dune_ept_clear_tile(&vm->ept, tile.tile);

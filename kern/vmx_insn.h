@@ -11,6 +11,7 @@
 
 #include <linux/build_bug.h>
 #include <linux/percpu.h>
+#include <asm/asm.h>
 #include <asm/vmx.h>
 
 #define VMX_NO_VMCS (~0ULL) /* what VMPTRST stores when none is current */
@@ -19,7 +20,13 @@ static __always_inline bool vmx_on(u64 region_pa)
 {
 	bool failed;
 
-	asm volatile("vmxon %1" : "=@ccna"(failed) : "m"(region_pa) : "memory");
+	/* CF stays set if it is #GP, where firmware has not allowed VMX. */
+	asm volatile("   stc\n"
+		     "1: vmxon %1\n"
+		     "2:\n" _ASM_EXTABLE(1b, 2b)
+		     : "=@ccna"(failed)
+		     : "m"(region_pa)
+		     : "memory");
 	return failed;
 }
 
