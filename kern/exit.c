@@ -338,6 +338,31 @@ static u32 without_modifiers(u32 reason)
 							  reason & 0xffff;
 }
 
+/* What may be traced and probed; not inlined, for that. */
+static noinline int answer_exit(struct dune_vcpu *vcpu, u32 reason)
+{
+	trace_dune_exit(vcpu, reason);
+	/* Called directly, where a table costs a retpoline. */
+	if (likely(reason == EXIT_REASON_VMCALL)) {
+		vcpu->counters.exits[EXIT_REASON_VMCALL]++;
+		return handle_vmcall(vcpu);
+	}
+	if (reason == EXIT_REASON_EPT_VIOLATION) {
+		vcpu->counters.exits[EXIT_REASON_EPT_VIOLATION]++;
+		return dune_exit_ept_violation(vcpu);
+	}
+	if (unlikely(reason >= ARRAY_SIZE(handlers)))
+		reason = without_modifiers(reason);
+	if (reason < ARRAY_SIZE(handlers)) {
+		reason = array_index_nospec(reason, ARRAY_SIZE(handlers));
+		if (handlers[reason]) {
+			vcpu->counters.exits[reason]++;
+			return handlers[reason](vcpu);
+		}
+	}
+	return report_strange(vcpu, reason);
+}
+
 /*
  * An NMI that made the guest leave is Linux's. Others are blocked until the next
  * IRET, which must be that of its handler: no exception may come before, so
@@ -364,25 +389,6 @@ notrace int dune_exit_handle(struct dune_vcpu *vcpu)
 	u32 reason = vmcs_read32(VM_EXIT_REASON);
 
 	give_back_nmi(reason);
-	trace_dune_exit(vcpu, reason);
-	/* Called directly, where a table costs a retpoline. */
-	if (likely(reason == EXIT_REASON_VMCALL)) {
-		vcpu->counters.exits[EXIT_REASON_VMCALL]++;
-		return handle_vmcall(vcpu);
-	}
-	if (reason == EXIT_REASON_EPT_VIOLATION) {
-		vcpu->counters.exits[EXIT_REASON_EPT_VIOLATION]++;
-		return dune_exit_ept_violation(vcpu);
-	}
-	if (unlikely(reason >= ARRAY_SIZE(handlers)))
-		reason = without_modifiers(reason);
-	if (reason < ARRAY_SIZE(handlers)) {
-		reason = array_index_nospec(reason, ARRAY_SIZE(handlers));
-		if (handlers[reason]) {
-			vcpu->counters.exits[reason]++;
-			return handlers[reason](vcpu);
-		}
-	}
-	return report_strange(vcpu, reason);
+	return answer_exit(vcpu, reason);
 }
 NOKPROBE_SYMBOL(dune_exit_handle);

@@ -171,7 +171,7 @@ static int parse_break_vmcs(const char *text)
 	if (!way)
 		return -EINVAL;
 	atomic_set(&nr_left, 1);
-	strscpy(symbol, "dune:dune_exit_handle", sizeof(symbol));
+	strscpy(symbol, "dune:answer_exit", sizeof(symbol));
 	probe.pre_handler = at_exit;
 	return 0;
 }
