@@ -7,7 +7,6 @@
  */
 #include <linux/mm.h>
 #include <linux/smp.h>
-#include <linux/wait.h>
 
 #include "dune_abi.h"
 #include "ept.h"

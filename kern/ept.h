@@ -36,8 +36,7 @@ struct dune_ept {
 	unsigned long invalidate_seq;
 	unsigned int invalidating; /* notifier calls under way */
 	unsigned long invalidate_start, invalidate_end; /* their union */
-	struct wait_queue_head
-		invalidated; /* one has ended; outside the lock */
+	wait_queue_head_t invalidated; /* woken when one ends */
 	struct dune_ept_tables tables;
 
 	atomic64_t generation; /* grows with each flush */

@@ -159,12 +159,14 @@ SYM_FUNC_START(dune_clear_branch_history)
 	lfence
 	RET
 SYM_FUNC_END(dune_clear_branch_history)
+_ASM_NOKPROBE(dune_clear_branch_history)
 
 	.balign 64
 SYM_FUNC_START_LOCAL(history_outer)
 	call	history_inner
 	RET
 SYM_FUNC_END(history_outer)
+_ASM_NOKPROBE(history_outer)
 
 	.balign 64
 SYM_FUNC_START_LOCAL(history_inner)
@@ -179,3 +181,4 @@ SYM_FUNC_START_LOCAL(history_inner)
 	jnz	history_outer
 	RET
 SYM_FUNC_END(history_inner)
+_ASM_NOKPROBE(history_inner)
