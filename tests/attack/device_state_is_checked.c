@@ -5,7 +5,7 @@
  * on where it should.
  */
 #define _GNU_SOURCE
-#include "raw.h"
+#include "raw_trap.h"
 
 #include <sys/ioctl.h>
 
@@ -256,6 +256,26 @@ static void odd_but_legal_states_end_well(void)
 	CHECK_EQ(raw_run(&raw), DUNE_EXIT_HYPERCALL);
 }
 
+/* With the rights of the guest's own TSS, whose limit is in pages, the CPU would not take ours. */
+static void a_new_tss_is_one_whatever_the_guest_had(void)
+{
+	const uint64_t in_pages = 0x0080890000000067 | (uint64_t)RAW_TSS << 16;
+	struct dune_state state;
+	struct raw_trap trap;
+	struct raw raw;
+
+	raw_trap_create(&raw);
+	memcpy(raw.memory + RAW_GDT + 0x48, &in_pages, 8);
+	state = raw_trap_state(&raw);
+	/* mov $0x48, %eax; ltr %ax */
+	CHECK_EQ(raw_trap_run(&raw, &state, "\xb8\x48\0\0\0\x0f\0\xd8", 8, &trap),
+		 DUNE_EXIT_HYPERCALL);
+	CHECK_EQ(trap.vector, RAW_VECTOR_NONE);
+	/* ud2: a gate's stack comes from the TSS */
+	CHECK_EQ(raw_trap_run(&raw, &state, "\x0f\x0b", 2, &trap), DUNE_EXIT_HYPERCALL);
+	CHECK_EQ(trap.vector, 6);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -266,6 +286,7 @@ int main(void)
 		guest_test(runs_with_what_was_set),
 		guest_test(a_vcpu_without_state_does_not_harm),
 		guest_test(odd_but_legal_states_end_well),
+		guest_test(a_new_tss_is_one_whatever_the_guest_had),
 	};
 
 	return run_guest_tests(tests);

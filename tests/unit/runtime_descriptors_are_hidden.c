@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Descriptors of the runtime do not exist for ring 3. What is open is found out even with no descriptor
- * left to look with.
+ * Descriptors of the runtime do not exist for ring 3. What is open is found out even with no
+ * descriptor left to look with.
  */
 #include "fake_dune.h"
 #include "descriptor.h"
