@@ -20,13 +20,14 @@
 #include "vmx.h"
 #include "vmx_insn.h"
 
-static DEFINE_MUTEX(own_lock); /* nests inside the CPU hotplug lock */
+static DEFINE_MUTEX(own_lock); /* the CPU hotplug lock nests inside */
 static unsigned int own_users;
+static int own_state; /* of CPU hotplug, while there are users */
 static bool own_active; /* CPUs that come online turn VMX on */
 static bool going_down; /* for reboot: VMX stays off */
 static DEFINE_PER_CPU(void *, vmxon_region);
 static DEFINE_PER_CPU(bool, own_on);
-static int hotplug_state;
+static int clear_state;
 
 /* On the CPU itself, interrupts off. */
 static int cpu_on(void)
@@ -60,62 +61,8 @@ static void cpu_off(void *unused)
 	this_cpu_write(own_on, false);
 }
 
-static void cpu_on_call(void *result)
-{
-	int err = cpu_on();
-
-	if (err)
-		cmpxchg((int *)result, 0, err);
-}
-
-/**
- * dune_vmx_get - turn VMX on for one more user
- *
- * Context: may sleep. Return: 0; -EBUSY: somebody else has it on, or the machine
- * goes down; -EOPNOTSUPP: this kernel does not let us.
- */
-int dune_vmx_get(void)
-{
-	int err = 0;
-
-	if (!compat_can_own_vmx())
-		return -EOPNOTSUPP;
-
-	cpus_read_lock();
-	mutex_lock(&own_lock);
-	if (going_down) {
-		err = -EBUSY;
-	} else if (!own_users) {
-		own_active = true;
-		on_each_cpu(cpu_on_call, &err, 1);
-		if (err) {
-			own_active = false;
-			on_each_cpu(cpu_off, NULL, 1);
-		}
-	}
-	if (!err)
-		own_users++;
-	mutex_unlock(&own_lock);
-	cpus_read_unlock();
-	return err;
-}
-
-void dune_vmx_put(void)
-{
-	cpus_read_lock();
-	mutex_lock(&own_lock);
-	if (!--own_users) {
-		own_active = false;
-		on_each_cpu(cpu_off, NULL, 1);
-	}
-	mutex_unlock(&own_lock);
-	cpus_read_unlock();
-}
-
-/* ---- CPUs that come and go, sleep, reboot -------------------------------- */
-
 /* On the CPU itself, after user threads may run there: they wait for us. */
-static int cpu_comes(unsigned int cpu)
+static int own_comes(unsigned int cpu)
 {
 	unsigned long flags;
 	int err = 0;
@@ -128,14 +75,79 @@ static int cpu_comes(unsigned int cpu)
 	return err;
 }
 
-/* On the CPU itself, when no user thread runs there any more. */
+/* On the CPU itself; if that goes offline, no user thread runs there any more. */
+static int own_goes(unsigned int cpu)
+{
+	unsigned long flags;
+
+	local_irq_save(flags);
+	cpu_off(NULL);
+	local_irq_restore(flags);
+	return 0;
+}
+
+/*
+ * KVM has two ways to turn VMX on: in an interrupt, which finds ours on or off, or
+ * as here in the CPU's hotplug thread, and there one comes after the other.
+ */
+static int own_begin(void)
+{
+	int state;
+
+	own_active = true;
+	state = cpuhp_setup_state(CPUHP_AP_ONLINE_DYN, "x86/dune:vmx",
+				  own_comes, own_goes);
+	if (state < 0) {
+		own_active = false;
+		return state;
+	}
+	own_state = state;
+	return 0;
+}
+
+/**
+ * dune_vmx_get - turn VMX on for one more user
+ *
+ * Context: may sleep. Return: 0; -EBUSY: somebody else has it on, or the machine
+ * goes down; -EOPNOTSUPP: this kernel does not let us; -EIO: the CPU refused.
+ */
+int dune_vmx_get(void)
+{
+	int err = 0;
+
+	if (!compat_can_own_vmx())
+		return -EOPNOTSUPP;
+
+	mutex_lock(&own_lock);
+	if (going_down)
+		err = -EBUSY;
+	else if (!own_users)
+		err = own_begin();
+	if (!err)
+		own_users++;
+	mutex_unlock(&own_lock);
+	return err;
+}
+
+void dune_vmx_put(void)
+{
+	mutex_lock(&own_lock);
+	if (!--own_users) {
+		own_active = false;
+		cpuhp_remove_state(own_state);
+	}
+	mutex_unlock(&own_lock);
+}
+
+/* ---- CPUs that come and go, sleep, reboot -------------------------------- */
+
+/* On the CPU itself, whoever's VMX: no user thread runs there any more. */
 static int cpu_goes(unsigned int cpu)
 {
 	unsigned long flags;
 
 	local_irq_save(flags);
 	dune_vmcs_clear_cpu();
-	cpu_off(NULL);
 	local_irq_restore(flags);
 	return 0;
 }
@@ -238,11 +250,11 @@ int __init dune_vmx_cpu_init(void)
 		dune_vmcs_init_cpu(cpu);
 	}
 
-	err = cpuhp_setup_state(CPUHP_AP_ONLINE_DYN, "x86/dune:online",
-				cpu_comes, cpu_goes);
+	err = cpuhp_setup_state(CPUHP_AP_ONLINE_DYN, "x86/dune:online", NULL,
+				cpu_goes);
 	if (err < 0)
 		goto free_regions;
-	hotplug_state = err;
+	clear_state = err;
 
 	compat_register_syscore(&vmx_syscore, &vmx_syscore_ops);
 	register_reboot_notifier(&reboot_block);
@@ -259,6 +271,6 @@ void dune_vmx_cpu_exit(void)
 	atomic_notifier_chain_unregister(&panic_notifier_list, &panic_block);
 	unregister_reboot_notifier(&reboot_block);
 	compat_unregister_syscore(&vmx_syscore, &vmx_syscore_ops);
-	cpuhp_remove_state(hotplug_state);
+	cpuhp_remove_state(clear_state);
 	free_regions();
 }

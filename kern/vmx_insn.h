@@ -30,9 +30,14 @@ static __always_inline bool vmx_on(u64 region_pa)
 	return failed;
 }
 
+/* Not even a panic on a CPU whose VMX somebody else has turned off can fail. */
 static __always_inline void vmx_off(void)
 {
-	asm volatile("vmxoff" ::: "cc", "memory");
+	asm volatile("1: vmxoff\n"
+		     "2:\n" _ASM_EXTABLE(1b, 2b)
+		     :
+		     :
+		     : "cc", "memory");
 }
 
 static __always_inline bool vmx_vmclear(u64 vmcs_pa)

@@ -9,9 +9,11 @@
 #include "small_kvm.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <linux/kvm.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 
 static void need_own_vmx(void)
 {
@@ -119,12 +121,87 @@ static void dune_came_first(void)
 	CHECK_EQ(code, 0);
 }
 
+/* Whether VMX was to be had; then it is there on every CPU, until we are done. */
+static bool own_and_run(void)
+{
+	struct raw raw = { .device = CHECK_OK(open("/dev/dune", O_RDWR | O_CLOEXEC)) };
+	int vcpu = ioctl(raw.device, DUNE_CREATE_VCPU, 0);
+	cpu_set_t all, one;
+
+	if (vcpu < 0) {
+		CHECK_EQ(errno, EBUSY);
+		close(raw.device);
+		return false;
+	}
+	close(vcpu);
+	raw_create_upon(&raw);
+	raw_load(&raw, raw_count, 0, 0);
+	CHECK_OK(sched_getaffinity(0, sizeof(all), &all));
+	for (int cpu = 0; cpu < CPU_COUNT(&all); cpu++) {
+		CPU_ZERO(&one);
+		CPU_SET(cpu, &one);
+		CHECK_OK(sched_setaffinity(0, sizeof(one), &one));
+		CHECK_EQ(raw_run(&raw), DUNE_EXIT_HYPERCALL);
+	}
+	CHECK_OK(sched_setaffinity(0, sizeof(all), &all));
+	close(raw.vcpu);
+	close(raw.device);
+	CHECK_OK(munmap(raw.run, DUNE_RUN_SIZE));
+	return true;
+}
+
+/* One of them gets it, or neither; KVM takes its time between looking and taking. */
+static void try_both(void)
+{
+	unsigned nr_owned = 0, nr_kvm = 0;
+
+	for (int round = 0; round < 5; round++) {
+		int status;
+		pid_t kvm;
+
+		CHECK_EQ(module_unload("kvm_intel"), 0);
+		kvm = harness_fork();
+		if (!kvm)
+			_exit(module_probe("kvm_intel") || make_kvm_vm() < 0);
+		while (!waitpid(kvm, &status, WNOHANG))
+			nr_owned += own_and_run();
+		nr_kvm += !status;
+		CHECK_EQ(module_probe("kvm_intel"), 0);
+		check_kvm();
+	}
+	harness_note("KVM had VMX in %u rounds of 5, we had it %u times", nr_kvm, nr_owned);
+}
+
+static void both_came_at_once(void)
+{
+	int code;
+
+	TEST_REQUIRE(geteuid() == 0, "not root");
+	need_own_vmx();
+	TEST_REQUIRE(module_is_loaded("kvm_intel") && !module_unload("kvm_intel"),
+		     "kvm_intel cannot be unloaded");
+	CHECK_EQ(module_probe("kvm_intel"), 0);
+	if (!module_is_loaded("dune_inject"))
+		CHECK_EQ(module_load("dune_inject", ""), 0);
+	CHECK_EQ(module_unload("dune"), 0);
+	CHECK_EQ(module_load_dune(), 0);
+	CHECK_EQ(module_write_parameter("dune_inject", "delay", "intel_pt_handle_vmx 2000"), 0);
+	code = harness_run_in_child(try_both);
+	CHECK_EQ(module_probe("kvm_intel"), 0);
+	CHECK_EQ(module_unload("dune"), 0);
+	CHECK_EQ(module_unload("dune_inject"), 0);
+	CHECK_EQ(module_load_dune(), 0);
+	check_kvm();
+	CHECK_EQ(code, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		guest_test(kvm_came_first),
 		guest_test(where_only_kvm_may_it_is_asked_for),
 		guest_test_limit(dune_came_first, 60),
+		guest_test_limit(both_came_at_once, 120),
 	};
 
 	return run_guest_tests(tests);

@@ -100,10 +100,15 @@ int raw_create_vcpu(struct raw *raw, struct dune_run **run)
 
 void raw_create(struct raw *raw)
 {
+	raw_open(raw);
+	raw_create_upon(raw);
+}
+
+void raw_create_upon(struct raw *raw)
+{
 	struct dune_tile tile = { 0 };
 	struct dune_state state;
 
-	raw_open(raw);
 	raw_map_memory(raw);
 	tile.hva = (uintptr_t)raw->memory;
 	CHECK_OK(ioctl(raw->device, DUNE_SET_TILE, &tile));

@@ -37,6 +37,8 @@ struct raw {
 void raw_open(struct raw *raw);
 /* … and also memory, tables and a vcpu that is ready to run at RAW_CODE. */
 void raw_create(struct raw *raw);
+/* … upon a device that is open. */
+void raw_create_upon(struct raw *raw);
 /* The memory alone. */
 void raw_map_memory(struct raw *raw);
 /* A vcpu of the same vm, not yet with a state. */

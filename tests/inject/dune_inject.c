@@ -17,8 +17,14 @@
  * At the next hypercall of the process, something in its current VMCS is made wrong, which
  * no caller of the device can do. tests/guest/strange_exits_are_explained.c is the user.
  *
+ *   echo "SYMBOL MICROSECONDS" >/sys/module/dune_inject/parameters/delay
+ *
+ * Calls of SYMBOL, but for dune.ko's, begin so much later, and interrupts that came meanwhile
+ * come at that moment. tests/attack/device_shares_vmx.c is the user.
+ *
  * One of them is armed at a time; an empty line ends it.
  */
+#include <linux/delay.h>
 #include <linux/kprobes.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
@@ -176,6 +182,29 @@ static int parse_break_vmcs(const char *text)
 	return 0;
 }
 
+/* ---- A call that takes its time --------------------------------------------- */
+
+static unsigned int delay_us;
+
+/* Interrupts off. */
+static int at_late_entry(struct kprobe *unused, struct pt_regs *regs)
+{
+	unsigned long from = *(unsigned long *)regs->sp;
+	struct module *mod = READ_ONCE(dune);
+
+	if (!mod || !within_module(from, mod))
+		udelay(delay_us);
+	return 0;
+}
+
+static int parse_delay(const char *text)
+{
+	if (sscanf(text, "%63s %u", symbol, &delay_us) != 2 || delay_us > 5000)
+		return -EINVAL;
+	probe.pre_handler = at_late_entry;
+	return 0;
+}
+
 /* ---- The parameters --------------------------------------------------------- */
 
 static void disarm(void)
@@ -216,6 +245,11 @@ static int break_vmcs_set(const char *text, const struct kernel_param *param)
 	return arm(text, parse_break_vmcs);
 }
 
+static int delay_set(const char *text, const struct kernel_param *param)
+{
+	return arm(text, parse_delay);
+}
+
 static const struct kernel_param_ops fail_ops = { .set = fail_set, .get = fail_get };
 module_param_cb(fail, &fail_ops, NULL, 0600);
 MODULE_PARM_DESC(fail, "SYMBOL VALUE NTH PID: which call of dune.ko's fails");
@@ -223,6 +257,10 @@ MODULE_PARM_DESC(fail, "SYMBOL VALUE NTH PID: which call of dune.ko's fails");
 static const struct kernel_param_ops break_vmcs_ops = { .set = break_vmcs_set };
 module_param_cb(break_vmcs, &break_vmcs_ops, NULL, 0200);
 MODULE_PARM_DESC(break_vmcs, "WHAT PID: rflags, controls, rdtsc or launch, of whose VMCS");
+
+static const struct kernel_param_ops delay_ops = { .set = delay_set };
+module_param_cb(delay, &delay_ops, NULL, 0200);
+MODULE_PARM_DESC(delay, "SYMBOL MICROSECONDS: whose calls begin later");
 
 /* ---- Who is dune.ko --------------------------------------------------------- */
 
