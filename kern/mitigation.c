@@ -15,6 +15,7 @@
 #include <linux/string.h>
 #include <asm/cpufeature.h>
 
+#include "ibpb.h"
 #include "mitigation.h"
 
 #define VULNERABILITIES "/sys/devices/system/cpu/vulnerabilities/"
@@ -93,10 +94,20 @@ static const char *act_clear_buffers(const char *status)
 
 static const char *act_spectre_v2(const char *status)
 {
-	if (strstr(status, "SW loop")) {
+	bool history = strstr(status, "SW loop");
+	bool barrier = strstr(status, "IBPB:") &&
+		       !strstr(status, "IBPB: disabled");
+
+	if (history)
 		static_branch_enable(&dune_clear_bhb);
+	if (barrier)
+		dune_ibpb_init();
+	if (history && barrier)
+		return "branch history cleared after each exit, IBPB between KVM's guests and ours";
+	if (history)
 		return "branch history cleared after each exit";
-	}
+	if (barrier)
+		return "IBPB between KVM's guests and ours";
 	return "as the host does";
 }
 
@@ -206,5 +217,6 @@ int __init dune_mitigation_init(bool unsafe)
 
 void dune_mitigation_exit(void)
 {
+	dune_ibpb_exit();
 	free_pages((unsigned long)l1d_filler, L1D_FILLER_ORDER);
 }

@@ -9,6 +9,7 @@
 #include <asm/processor-flags.h>
 #include <asm/special_insns.h>
 
+#include "ibpb.h"
 #include "vmcs.h"
 #include "vmx.h"
 #include "vmx_insn.h"
@@ -76,7 +77,7 @@ static int adopt(struct dune_vmcs *vmcs, int cpu)
 int dune_vmcs_load(struct dune_vmcs *vmcs, u64 *displaced)
 {
 	int cpu = smp_processor_id();
-	u64 found;
+	u64 found, left;
 
 	if (unlikely(!(native_read_cr4() & X86_CR4_VMXE)))
 		return -EBUSY;
@@ -94,8 +95,12 @@ int dune_vmcs_load(struct dune_vmcs *vmcs, u64 *displaced)
 	vmx_vmptrst(&found);
 	if (likely(found == vmcs->pa))
 		return 0;
-	if (found != this_cpu_read(vmcs_left))
+	left = this_cpu_read(vmcs_left);
+	if (found != left)
 		*displaced = found;
+	/* Where there is none, there may have been one that KVM has cleared. */
+	if (found != left || found == VMX_NO_VMCS)
+		dune_ibpb_take_over(found != VMX_NO_VMCS);
 	if (vmx_vmptrld(vmcs->pa))
 		return -EIO;
 	this_cpu_write(vmcs_left, vmcs->pa);

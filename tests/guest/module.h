@@ -18,6 +18,8 @@ int module_write_parameter(const char *name, const char *parameter, const char *
 int module_load_dune(void);
 /* … and with these, too, which override them. */
 int module_load_dune_with(const char *parameters);
+/* … where the host's status of a vulnerability reads like this, and with unsafe=1. */
+int module_load_dune_where(const char *vulnerability, const char *host_status);
 /* By modprobe: its exit status. */
 int module_probe(const char *name);
 /* The same with parameters, which may be NULL. */
