@@ -76,15 +76,16 @@ static int adopt(struct dune_vmcs *vmcs, int cpu)
  */
 int dune_vmcs_load(struct dune_vmcs *vmcs, u64 *displaced)
 {
-	int cpu = smp_processor_id();
+	int cpu = smp_processor_id(), held_by;
 	u64 found, left;
 
 	if (unlikely(!(native_read_cr4() & X86_CR4_VMXE)))
 		return -EBUSY;
-	if (unlikely(vmcs->cpu != cpu)) {
+	held_by = smp_load_acquire(&vmcs->cpu); /* pairs with clear_here() */
+	if (unlikely(held_by != cpu)) {
 		int err;
 
-		if (vmcs->cpu >= 0)
+		if (held_by >= 0)
 			return -EXDEV;
 		err = adopt(vmcs, cpu);
 		if (err)
@@ -123,7 +124,8 @@ static void clear_here(void *arg)
 	if (this_cpu_read(vmcs_left) == vmcs->pa)
 		this_cpu_write(vmcs_left, VMX_NO_VMCS);
 	list_del(&vmcs->node);
-	vmcs->cpu = -1;
+	/* From now on another CPU may adopt it. */
+	smp_store_release(&vmcs->cpu, -1);
 }
 
 /**
