@@ -243,6 +243,11 @@ static bool fault_directly(unsigned long hva, u32 access)
 		flags |= FAULT_FLAG_TRIED;
 	}
 	mmap_read_unlock(mm);
+	if (unlikely(result & VM_FAULT_OOM)) {
+		/* As in user mode: it tries again, until there is memory or it is killed. */
+		schedule_timeout_interruptible(1);
+		return true;
+	}
 	return !(result & VM_FAULT_ERROR);
 }
 
@@ -256,7 +261,7 @@ static bool fault_directly(unsigned long hva, u32 access)
  * growth, userfaultfd, protection keys, and whatever comes next.
  *
  * Context: a thread of that mm; may sleep.
- * Return: 0; -EINTR: a signal came first; -EFAULT: the process may not.
+ * Return: 0: try again; -EINTR: a signal came first; -EFAULT: the process may not.
  */
 int host_touch(unsigned long hva, u32 access)
 {

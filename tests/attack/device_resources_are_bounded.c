@@ -6,6 +6,7 @@
  */
 #define _GNU_SOURCE
 #include "cgroup.h"
+#include "file.h"
 #include "raw.h"
 
 #include <fcntl.h>
@@ -180,6 +181,43 @@ static void the_guest_dies_of_the_limit(void)
 
 /* ---- Limits of the process ------------------------------------------------------ */
 
+/* More than it may have, where the OOM killer may not kill it. */
+static void write_more_than_there_is(void)
+{
+	enum { BYTES = 24 * MEBIBYTE };
+
+	cgroup_enter();
+	CHECK(file_write("/proc/self/oom_score_adj", "-1000"));
+	raw_create(&raw);
+	CHECK_OK(madvise(raw.memory, 1ul << DUNE_TILE_SHIFT, MADV_NOHUGEPAGE));
+	CHECK_OK(mprotect(raw.memory + RAW_BYTES, BYTES, PROT_READ | PROT_WRITE));
+	raw_load(&raw, raw_write, RAW_DATA, 1);
+	for (uint64_t gpa = RAW_BYTES; gpa < RAW_BYTES + BYTES; gpa += 4096) {
+		raw.run->gpr[DUNE_RDI] = gpa;
+		CHECK_EQ(raw_run(&raw), DUNE_EXIT_HYPERCALL);
+		CHECK_EQ(raw.memory[gpa], 1);
+	}
+}
+
+/* As a fault outside does, the guest's waits then, until there is memory. */
+static void the_guest_waits_where_nobody_may_be_killed(void)
+{
+	pid_t child;
+
+	limit_memory("16M");
+	child = harness_fork();
+	if (!child) {
+		write_more_than_there_is();
+		_exit(0);
+	}
+	while (cgroup_read("memory.events", "oom") < 3)
+		usleep(1000);
+	cgroup_write("memory.max", "64M");
+	JOIN(child);
+	CHECK_EQ(cgroup_read("memory.events", "oom_kill"), 0);
+	check_nothing_is_left();
+}
+
 static void descriptors_run_out(void)
 {
 	struct rlimit limit;
@@ -278,6 +316,7 @@ int main(void)
 		guest_test_limit(as_many_vms_as_memory, 60),
 		guest_test_limit(tables_are_charged, 60),
 		guest_test_limit(the_guest_dies_of_the_limit, 60),
+		guest_test_limit(the_guest_waits_where_nobody_may_be_killed, 60),
 		guest_test(descriptors_run_out),
 		guest_test_limit(vcpus_run_out, 60),
 		guest_test(addresses_run_out),
