@@ -87,7 +87,11 @@ static void become_foreign(struct world *world)
 {
 	for (unsigned i = 0; i < NR_OBJECTS; i++) {
 		struct object *object = &world->objects[i];
+		int fd = atomic_load(&object->fd);
 
+		/* fork() copies descriptors first: a thread may have opened this since. */
+		if (fd >= 0 && fcntl(fd, F_GETFD) < 0)
+			atomic_store(&object->fd, OBJECT_EMPTY);
 		if (object->kind == KIND_VM)
 			object->kind = KIND_FOREIGN_VM;
 		if (object->kind == KIND_VCPU)
