@@ -25,8 +25,7 @@
 
 enum { PAGE = 4096, MAX_CALLS = 24, FIRST_MADE_UP_FD = 500 };
 
-static struct sandbox *box;
-static uint64_t arena, page;
+static uint64_t arena;
 static char canary[2 * PAGE];
 
 /* The rest of the input. */

@@ -38,16 +38,12 @@ static void read_call(struct sandbox_call *call, const struct head *head, uint64
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
-	static struct sandbox *box;
-	static uint64_t page;
 	char line[LINE_BYTES + GUARD_BYTES];
 	struct head head;
 	size_t length;
 
-	if (!box) {
-		box = fake_sandbox();
-		page = fake_page(box);
-	}
+	if (!box)
+		fake_set_up(NULL);
 	if (bytes < sizeof(head))
 		return 0;
 	memcpy(&head, data, sizeof(head));

@@ -20,17 +20,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static struct sandbox *box;
-static uint64_t page;
-
-static int set_up(void **state)
-{
-	(void)state;
-	box = fake_sandbox();
-	page = fake_page(box);
-	return 0;
-}
-
 static long open_as_ring3(const char *path, int flags)
 {
 	strcpy((char *)page, path);
@@ -272,5 +261,5 @@ int main(void)
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
-	return cmocka_run_group_tests(tests, set_up, NULL);
+	return cmocka_run_group_tests(tests, fake_set_up, NULL);
 }

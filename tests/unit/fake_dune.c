@@ -19,6 +19,8 @@
 #include <unistd.h>
 
 bool fake_stopped;
+struct sandbox *box;
+uint64_t page;
 
 static struct {
 	uint64_t start, end;
@@ -122,6 +124,33 @@ uint64_t fake_page(struct sandbox *box)
 
 	assert_true(page > 0);
 	return page;
+}
+
+int fake_set_up(void **state)
+{
+	(void)state;
+	box = fake_sandbox();
+	page = fake_page(box);
+	return 0;
+}
+
+void fake_check_no_hole(void)
+{
+	uint64_t at = box->memory.arena[0].start, start, end;
+	FILE *maps = fopen("/proc/self/maps", "re");
+	char line[512];
+
+	assert_non_null(maps);
+	while (fgets(line, sizeof(line), maps)) {
+		if (sscanf(line, "%lx-%lx", &start, &end) != 2 || end <= at)
+			continue;
+		if (at >= box->memory.arena[0].end)
+			break;
+		if (start > at)
+			fail_msg("a hole at %#lx-%#lx", at, start);
+		at = end;
+	}
+	fclose(maps);
 }
 
 long fake_syscall(struct sandbox *box, uint64_t nr, const uint64_t args[6])

@@ -21,29 +21,11 @@
 #define ANON (MAP_PRIVATE | MAP_ANONYMOUS)
 #define RW   (PROT_READ | PROT_WRITE)
 
-static struct sandbox *box;
 static char *runtime; /* a page outside */
-
-static bool unmaps_and_fails; /* the next mmap() that replaces something */
-
-/* As the kernel, which unmaps what is in the way before it needs memory for what it maps. */
-long dune_syscall(long nr, long a, long b, long c, long d, long e, long f)
-{
-	long result;
-
-	if (unmaps_and_fails && nr == SYS_mmap && d & MAP_FIXED) {
-		unmaps_and_fails = false;
-		munmap((void *)a, b);
-		return -ENOMEM;
-	}
-	result = syscall(nr, a, b, c, d, e, f);
-	return result == -1 ? -errno : result;
-}
 
 static int set_up(void **state)
 {
-	(void)state;
-	box = fake_sandbox();
+	fake_set_up(state);
 	runtime = mmap(NULL, PAGE, RW, ANON, -1, 0);
 	memset(runtime, 0x5a, PAGE);
 	sandbox_layout_set_brk(&box->memory, box->memory.arena[0].start + (1 << 20));
@@ -53,26 +35,6 @@ static int set_up(void **state)
 static bool inside(uint64_t address, uint64_t bytes)
 {
 	return sandbox_memory_contains(&box->memory, address, bytes);
-}
-
-/* No byte of the arena is unmapped: /proc/self/maps shows it without a gap. */
-static void check_no_hole(void)
-{
-	uint64_t at = box->memory.arena[0].start, start, end;
-	FILE *maps = fopen("/proc/self/maps", "re");
-	char line[512];
-
-	assert_non_null(maps);
-	while (fgets(line, sizeof(line), maps)) {
-		if (sscanf(line, "%lx-%lx", &start, &end) != 2 || end <= at)
-			continue;
-		if (at >= box->memory.arena[0].end)
-			break;
-		if (start > at)
-			fail_msg("a hole at %#lx-%#lx", at, start);
-		at = end;
-	}
-	fclose(maps);
 }
 
 static void check_runtime(void)
@@ -157,52 +119,13 @@ static void unmapped_memory_stays_reserved(void **state)
 	assert_int_equal(RING3(box, SYS_munmap, at + 4 * PAGE, 4 * PAGE), 0);
 	assert_int_equal(RING3(box, SYS_mprotect, at, 16 * PAGE, PROT_READ), -ENOMEM);
 	assert_int_equal(RING3(box, SYS_mprotect, at, 4 * PAGE, PROT_READ), 0);
-	check_no_hole();
+	fake_check_no_hole();
 	assert_int_equal(RING3(box, SYS_mmap, at + 4 * PAGE, 4 * PAGE, RW,
 			       ANON | MAP_FIXED_NOREPLACE, -1, 0),
 			 at + 4 * PAGE);
 	assert_int_equal(RING3(box, SYS_munmap, at, 16 * PAGE), 0);
 	assert_int_equal(RING3(box, SYS_munmap, at, 16 * PAGE), 0);
-	check_no_hole();
-}
-
-/* The kernel unmaps what is in the way before it finds that the file cannot be mapped. */
-static void failed_mmap_leaves_no_hole(void **state)
-{
-	long at = RING3(box, SYS_mmap, 0, 4 * PAGE, RW, ANON, -1, 0);
-	int ends[2];
-
-	(void)state;
-	assert_int_equal(pipe(ends), 0);
-	assert_true(RING3(box, SYS_mmap, at, 4 * PAGE, PROT_READ, MAP_PRIVATE | MAP_FIXED, ends[0],
-			  0) < 0);
-	assert_true(RING3(box, SYS_mmap, at, 4 * PAGE, PROT_READ, MAP_PRIVATE | MAP_FIXED, 9999,
-			  0) < 0);
-	check_no_hole();
-	close(ends[0]);
-	close(ends[1]);
-}
-
-/* The kernel makes the length of such a mapping whole huge pages, and unmaps as much. */
-static void files_of_huge_pages_leave_no_hole(void **state)
-{
-	uint64_t page = fake_page(box), at = box->memory.arena[0].start + (1ull << 30);
-	int fd = memfd_create("huge", MFD_HUGETLB | MAP_HUGE_2MB); /* as if it was inherited */
-
-	(void)state;
-	strcpy((char *)page, "huge");
-	assert_int_equal(RING3(box, SYS_memfd_create, page, MFD_HUGETLB), -ENOSYS);
-	assert_int_equal(RING3(box, SYS_memfd_create, page, MFD_HUGETLB | MAP_HUGE_1GB), -ENOSYS);
-	if (fd < 0)
-		skip();
-	assert_int_equal(RING3(box, SYS_mmap, at, PAGE, RW, MAP_SHARED | MAP_FIXED, fd, 0),
-			 -ENOMEM);
-	assert_int_equal(RING3(box, SYS_mmap, at, PAGE, RW, MAP_SHARED | MAP_FIXED | MAP_NORESERVE,
-			       fd, 0),
-			 -ENOMEM);
-	assert_int_equal(RING3(box, SYS_mmap, 0, PAGE, RW, MAP_PRIVATE, fd, 0), -ENOMEM);
-	check_no_hole();
-	close(fd);
+	fake_check_no_hole();
 }
 
 static void mremap_grows_moves_and_shrinks(void **state)
@@ -215,7 +138,7 @@ static void mremap_grows_moves_and_shrinks(void **state)
 	strcpy(at, "contents");
 	assert_int_equal(RING3(box, SYS_mremap, place, 2 * PAGE, 8 * PAGE, 0), place);
 	at[8 * PAGE - 1] = 1;
-	check_no_hole();
+	fake_check_no_hole();
 
 	/* Something is in the way: it has to move. */
 	RING3(box, SYS_mmap, place + 8 * PAGE, PAGE, RW, ANON | MAP_FIXED, -1, 0);
@@ -224,7 +147,7 @@ static void mremap_grows_moves_and_shrinks(void **state)
 	assert_true(inside(moved, 9 * PAGE));
 	assert_int_not_equal(moved, place);
 	assert_string_equal((char *)moved, "contents");
-	check_no_hole();
+	fake_check_no_hole();
 
 	assert_int_equal(RING3(box, SYS_mremap, moved, 9 * PAGE, PAGE, 0), moved);
 	assert_int_equal(RING3(box, SYS_mprotect, moved + PAGE, PAGE, PROT_READ), -ENOMEM);
@@ -235,42 +158,7 @@ static void mremap_grows_moves_and_shrinks(void **state)
 	assert_int_equal(RING3(box, SYS_mremap, place, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED,
 			       place),
 			 -EINVAL);
-	check_no_hole();
-}
-
-/* Since 6.17 the kernel moves several mappings, and stops at the first that it cannot move. */
-static void move_that_fails_half_way_leaves_no_hole(void **state)
-{
-	uint64_t from = box->memory.arena[0].start + (1ull << 30), to = from + (256ull << 20);
-	uint64_t bytes = (16ull << 20) + PAGE;
-	int zero = open("/dev/zero", O_RDWR | O_CLOEXEC);
-	uint64_t now;
-	long result;
-
-	(void)state;
-	assert_true(zero >= 0);
-	for (int round = 0; round < 2; round++) {
-		RING3(box, SYS_mmap, from, bytes - PAGE, RW, ANON | MAP_FIXED, -1, 0);
-		RING3(box, SYS_mmap, from + bytes - PAGE, PAGE, RW, MAP_PRIVATE | MAP_FIXED, zero,
-		      0);
-		RING3(box, SYS_mmap, to, 4 * PAGE, RW, ANON | MAP_FIXED, -1, 0);
-		*(int *)from = 0x5eed;
-		result = RING3(box, SYS_mremap, from, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED,
-			       to);
-		check_no_hole();
-		/* Each page is where the bookkeeping says. */
-		now = RING3(box, SYS_mprotect, to, bytes - PAGE, RW) ? from : to;
-		assert_int_equal(RING3(box, SYS_mprotect, now, bytes - PAGE, RW), 0);
-		assert_int_equal(*(int *)now, 0x5eed);
-		now = result < 0 ? from : to;
-		assert_int_equal(RING3(box, SYS_mprotect, now + bytes - PAGE, PAGE, RW), 0);
-		assert_int_equal(*(int *)(now + bytes - PAGE), 0);
-		assert_int_equal(RING3(box, SYS_munmap, from, bytes), 0);
-		assert_int_equal(RING3(box, SYS_munmap, to, bytes), 0);
-		to = round ? to : from + bytes; /* what may not be taken for one hole */
-	}
-	check_no_hole();
-	close(zero);
+	fake_check_no_hole();
 }
 
 static void brk_grows_and_shrinks(void **state)
@@ -285,43 +173,13 @@ static void brk_grows_and_shrinks(void **state)
 	assert_int_equal(RING3(box, SYS_brk, start - 1), start + 10);
 	assert_int_equal(RING3(box, SYS_brk, -1ull), start + 10);
 	assert_int_equal(RING3(box, SYS_brk, (uint64_t)runtime), start + 10);
-	check_no_hole();
+	fake_check_no_hole();
 	assert_int_equal(RING3(box, SYS_brk, start + 100000), start + 100000);
 	assert_int_equal(((char *)start)[90000], 0);
 
 	/* Not over other memory. */
 	RING3(box, SYS_mmap, start + (1 << 20), PAGE, RW, ANON | MAP_FIXED, -1, 0);
 	assert_int_equal(RING3(box, SYS_brk, start + (2 << 20)), start + 100000);
-}
-
-/* What ring 3 gave back is gone, or nothing is. */
-static void failed_reservation_leaves_no_hole(void **state)
-{
-	uint64_t start = RING3(box, SYS_brk, 0), end = start + (1 << 16), at;
-
-	(void)state;
-	at = RING3(box, SYS_mmap, 0, 16 * PAGE, RW, ANON, -1, 0);
-	unmaps_and_fails = true;
-	assert_int_equal(RING3(box, SYS_munmap, at, 4 * PAGE), 0);
-	check_no_hole();
-	unmaps_and_fails = true;
-	assert_int_equal(RING3(box, SYS_mremap, at + 8 * PAGE, 8 * PAGE, 4 * PAGE, 0),
-			 at + 8 * PAGE);
-	check_no_hole();
-	unmaps_and_fails = true;
-	assert_int_equal(RING3(box, SYS_mremap, at + 8 * PAGE, 4 * PAGE, 8 * PAGE, 0),
-			 at + 8 * PAGE);
-	check_no_hole();
-	unmaps_and_fails = true;
-	assert_int_equal(RING3(box, SYS_mmap, at + 4 * PAGE, PAGE, RW, ANON | MAP_FIXED, -1, 0),
-			 -ENOMEM);
-	assert_int_equal(RING3(box, SYS_mprotect, at + 4 * PAGE, PAGE, RW), -ENOMEM);
-	check_no_hole();
-	assert_int_equal(RING3(box, SYS_brk, end), end);
-	unmaps_and_fails = true;
-	assert_int_equal(RING3(box, SYS_brk, start), start);
-	check_no_hole();
-	assert_int_equal(RING3(box, SYS_munmap, at, 16 * PAGE), 0);
 }
 
 static unsigned long max_mappings(void)
@@ -359,17 +217,17 @@ static void the_limit_of_mappings_is_an_error(void **state)
 	assert_int_equal(result, -ENOMEM);
 	low = last;
 	assert_true(count > 1000);
-	check_no_hole();
+	fake_check_no_hole();
 	/* Two do not grow as one, and nothing is lost when they do not. */
 	assert_true(RING3(box, SYS_mremap, pair, 2 * PAGE, 3 * PAGE, 0) < 0);
 	assert_true(RING3(box, SYS_mremap, pair, 2 * PAGE, 3 * PAGE, MREMAP_MAYMOVE) < 0);
 	assert_int_equal(RING3(box, SYS_mmap, low, PAGE, RW, ANON | MAP_FIXED, -1, 0), -ENOMEM);
-	check_no_hole();
+	fake_check_no_hole();
 
 	/* What is given back can be had again. */
 	for (at = low; at < low + 64 * PAGE; at += PAGE)
 		assert_int_equal(RING3(box, SYS_munmap, at, PAGE), 0);
-	check_no_hole();
+	fake_check_no_hole();
 	for (at = low; at < low + 16 * PAGE; at += 2 * PAGE)
 		assert_int_equal(RING3(box, SYS_mmap, at, PAGE, RW, ANON | MAP_FIXED, -1, 0), at);
 	while (RING3(box, SYS_mmap, 0, PAGE, count++ % 2 ? PROT_READ : RW, ANON, -1, 0) > 0)
@@ -377,14 +235,14 @@ static void the_limit_of_mappings_is_an_error(void **state)
 	/* A part of a mapping is not one less. */
 	at = RING3(box, SYS_brk, heap);
 	assert_true(at == heap || at == heap + 4 * PAGE);
-	check_no_hole();
+	fake_check_no_hole();
 	at = low + 128 * PAGE;
 	assert_int_equal(RING3(box, SYS_munmap, at, 4 * PAGE), 0);
-	check_no_hole();
+	fake_check_no_hole();
 	assert_int_equal(RING3(box, SYS_munmap, box->memory.arena[0].start,
 			       box->memory.arena[0].end - box->memory.arena[0].start),
 			 0);
-	check_no_hole();
+	fake_check_no_hole();
 	check_runtime();
 }
 
@@ -446,9 +304,9 @@ static void random_calls_stay_inside(void **state)
 			break;
 		}
 		if (round % 500 == 0)
-			check_no_hole();
+			fake_check_no_hole();
 	}
-	check_no_hole();
+	fake_check_no_hole();
 	check_runtime();
 }
 
@@ -460,12 +318,8 @@ int main(void)
 		cmocka_unit_test(fixed_places_outside_are_refused),
 		cmocka_unit_test(no_call_touches_memory_outside),
 		cmocka_unit_test(unmapped_memory_stays_reserved),
-		cmocka_unit_test(failed_mmap_leaves_no_hole),
-		cmocka_unit_test(files_of_huge_pages_leave_no_hole),
 		cmocka_unit_test(mremap_grows_moves_and_shrinks),
-		cmocka_unit_test(move_that_fails_half_way_leaves_no_hole),
 		cmocka_unit_test(brk_grows_and_shrinks),
-		cmocka_unit_test(failed_reservation_leaves_no_hole),
 		cmocka_unit_test(locks_are_of_whole_pages),
 		cmocka_unit_test(advice_goes_on_behind_a_gap),
 		cmocka_unit_test(random_calls_stay_inside),

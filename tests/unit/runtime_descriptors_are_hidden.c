@@ -18,17 +18,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static struct sandbox *box;
-static uint64_t page;
-
-static int set_up(void **state)
-{
-	(void)state;
-	box = fake_sandbox();
-	page = fake_page(box);
-	return 0;
-}
-
 static void calls_on_them_fail(void **state)
 {
 	uint64_t before[SANDBOX_FD_WORDS];
@@ -170,5 +159,5 @@ int main(void)
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
-	return cmocka_run_group_tests(tests, set_up, NULL);
+	return cmocka_run_group_tests(tests, fake_set_up, NULL);
 }

@@ -22,13 +22,11 @@
 
 #define CANARY_BYTES 8192
 
-static struct sandbox *box;
 static unsigned char canary[CANARY_BYTES];
 
 static int set_up(void **state)
 {
-	(void)state;
-	box = fake_sandbox();
+	fake_set_up(state);
 	memset(canary, 0x5a, sizeof(canary));
 	return 0;
 }

@@ -17,17 +17,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static struct sandbox *box;
-static uint64_t page;
-
-static int set_up(void **state)
-{
-	(void)state;
-	box = fake_sandbox();
-	page = fake_page(box);
-	return 0;
-}
-
 /* The line for a call with this result, without making it; spaces before " = " are not counted. */
 static void check_line(const char *expected, long result, uint64_t nr, const uint64_t args[6])
 {
@@ -186,5 +175,5 @@ int main(void)
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
-	return cmocka_run_group_tests(tests, set_up, NULL);
+	return cmocka_run_group_tests(tests, fake_set_up, NULL);
 }
