@@ -52,7 +52,7 @@ void dune_ibpb_barrier(bool kvm_stays)
 	preempt_notifier_register(notifier);
 }
 
-/* Context: may sleep, as the other. */
+/* At load, where the host's policy asks for it. */
 void dune_ibpb_init(void)
 {
 	preempt_notifier_inc();

@@ -19,8 +19,8 @@ void dune_ibpb_exit(void);
 void dune_ibpb_barrier(bool kvm_stays);
 
 /**
- * dune_ibpb_take_over - another hypervisor's guest may have run here
- * @kvm_stays: since the last of ours, and may go on after this thread
+ * dune_ibpb_take_over - a guest of KVM's may have run here since the last of ours
+ * @kvm_stays: its VMCS is current, and put back: it may go on after this thread
  *
  * Context: interrupts off, before an entry.
  */
