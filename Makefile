@@ -19,6 +19,10 @@
 BUILD  := $(CURDIR)/build
 CACHE  := $(or $(DUNE_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/dune)
 
+# Neither make nor kbuild can tell a blank in a path from the end of it.
+$(foreach path,BUILD CACHE,$(if $(filter-out 1,$(words $($(path)))),\
+	$(error $(path) is "$($(path))": a path without blanks is needed, for CACHE by DUNE_CACHE=)))
+
 # The machine that Dune runs in: bochs (emulated VT-x), kvm (nested), native (this computer).
 MACHINE ?= bochs
 KERNEL  ?= 6.1
@@ -125,10 +129,10 @@ format:
 	clang-format -i $$(git ls-files '*.c' '*.h')
 
 clean:
-	rm -rf $(BUILD)
+	rm -rf '$(BUILD)'
 
 distclean: clean
-	rm -rf $(CACHE)
+	rm -rf '$(CACHE)'
 
 help:
 	@echo 'make              build everything into build/ (installs what is missing first)'
@@ -149,7 +153,7 @@ help:
 	@echo 'make clean        remove build/;  distclean: also the cache of kernels and root file systems'
 	@echo 'make install-deps install the Debian packages that the build and the machine need'
 	@echo
-	@echo 'MACHINE=bochs     bochs (emulated, the default), kvm (nested), native (this computer, root)'
+	@echo 'MACHINE=bochs     bochs (emulated, the default), kvm (nested), native (this computer, sudo)'
 	@echo 'KERNEL=6.1        Linux in the machine: 6.1, 6.12, 7.2, 7.3, 6.1-generic and so on, 6.1-debug'
 	@echo 'KERNEL_ARGS=...   more of its command line'
 	@echo 'CPUS=1|2          CPUs of the machine; unset, check uses both'

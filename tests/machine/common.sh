@@ -5,6 +5,11 @@
 # them. Packages are fetched by an apt with sources, lists and cache of its own, so that neither
 # root nor a change to this computer's /etc/apt is needed, and unpacked with dpkg-deb.
 
+# What other programs print is read here, and what is written here others read, whatever the user's
+# language and habits are. Debian's users do not have /usr/sbin (modinfo, chroot) in their PATH.
+export LC_ALL=C.UTF-8 PATH=$PATH:/usr/sbin:/sbin
+umask 022
+
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 top=$(cd "$here/../.." && pwd)
 build=${BUILD:-$top/build}
@@ -30,12 +35,13 @@ kernel_release() {
 	esac
 }
 
-# The mirror this computer uses, else Debian's own: deb822 and one-line sources.
+# The mirror this computer uses, else Debian's own. Others have archives for Debian, with addresses that
+# end alike: what apt has read of each tells whose it is.
 mirror() {
 	local found
-	found=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/*.{list,sources} 2>/dev/null |
-		grep -v '^#' | grep -oE "https?://[^ ]+/$1/?( |\$)" | tr -d ' ' | head -1) || true
-	found=${found%/}
+	found=$(apt-get indextargets --format '$(ORIGIN) $(REPO_URI)' |
+		sed -n "s|^Debian \(https\?://.*/$1\)/*\$|\1|p" | sort -u)
+	found=${found%%$'\n'*}
 	echo "${found:-http://deb.debian.org/$1}"
 }
 
@@ -60,7 +66,10 @@ prepare_apt() (
 		deb [signed-by=$keys] $(mirror debian) $release-backports main
 		deb [signed-by=$keys] $(mirror debian-security) $release-security main
 	END
-	cat >"$state/apt.conf" <<-END
+	# This computer's way to the network (Proxy and its like) is ours, too.
+	apt-config dump Acquire::http >"$state/apt.conf"
+	apt-config dump Acquire::https >>"$state/apt.conf"
+	cat >>"$state/apt.conf" <<-END
 		Dir::State "$state";
 		Dir::State::status "$state/status";
 		Dir::Cache "$state";
