@@ -194,7 +194,8 @@ bool sandbox_line_add_structure(struct sandbox_line *line, enum sandbox_arg_show
 		sandbox_line_add(line, "}");
 		return true;
 	case SHOW_UTSNAME:
-		sandbox_line_add(line, "{sysname=\"%s\", nodename=\"%s\", release=\"%s\", ...}",
+		sandbox_line_add(line,
+				 "{sysname=\"%.64s\", nodename=\"%.64s\", release=\"%.64s\", ...}",
 				 name->sysname, name->nodename, name->release);
 		return true;
 	case SHOW_SIGSET:

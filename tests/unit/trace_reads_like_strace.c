@@ -96,6 +96,17 @@ static void structures(void **state)
 	LINE("kill(1, SIGTERM) = -1 EPERM (Operation not permitted)", -EPERM, SYS_kill, 1, 15);
 }
 
+/* Another process that shares the memory may take the NULs away. */
+static void names_without_an_end(void **state)
+{
+#define LONGEST "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn"
+	(void)state;
+	memset((void *)page, 'n', 6 * (sizeof(LONGEST)));
+	LINE("uname({sysname=\"" LONGEST "\", nodename=\"" LONGEST "\", release=\"" LONGEST
+	     "\", ...}) = 0",
+	     0, SYS_uname, page);
+}
+
 static void ends_and_unknown_calls(void **state)
 {
 	(void)state;
@@ -169,6 +180,7 @@ int main(void)
 		cmocka_unit_test(data_is_quoted),
 		cmocka_unit_test(memory_calls),
 		cmocka_unit_test(structures),
+		cmocka_unit_test(names_without_an_end),
 		cmocka_unit_test(ends_and_unknown_calls),
 		cmocka_unit_test(lines_have_an_end),
 		cmocka_unit_test(a_lost_trace_harms_nobody),
