@@ -9,16 +9,24 @@
 #include <linux/kvm.h>
 #include <stddef.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include "context.h"
 #include "cpu.h"
 #include "hypercall.h"
 
-/* Programs like to name low descriptors themselves (shells, daemons). */
+/* Programs like to name low descriptors themselves (shells, daemons): from here on, if so many may be. */
+#define LOWEST_OWN_FD 900
+
 static int move_up(int fd)
 {
-	int moved = RAW(SYS_fcntl, fd, F_DUPFD_CLOEXEC, 900);
+	struct rlimit limit = { 0 };
+	long lowest = LOWEST_OWN_FD;
+	int moved;
 
+	if (!RAW(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &limit) && limit.rlim_cur <= LOWEST_OWN_FD)
+		lowest = limit.rlim_cur / 2;
+	moved = RAW(SYS_fcntl, fd, F_DUPFD_CLOEXEC, lowest);
 	if (moved < 0)
 		return fd;
 	RAW(SYS_close, fd);
