@@ -24,6 +24,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 const char *argp_program_version = "dune-sandbox 0.1";
@@ -162,16 +163,17 @@ static int run(struct sandbox_program *program, const uint64_t fds[SANDBOX_FD_WO
 static int finish(void)
 {
 	int signal = sandbox.end.signal;
-	sigset_t all;
+	sigset_t set;
 
 	if (!signal)
 		return sandbox.end.status;
 	fflush(NULL);
-	sigfillset(&all);
+	sigemptyset(&set);
+	sigaddset(&set, signal); /* and not what else is pending */
 	(void)(signal != SIGKILL &&
 	       sigaction(signal, &(struct sigaction){ .sa_handler = SIG_DFL }, NULL));
-	sigprocmask(SIG_UNBLOCK, &all, NULL);
 	raise(signal);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
 	return 128 + signal;
 }
 
@@ -241,11 +243,14 @@ static int hide_from_cores(void)
 	return result;
 }
 
-/* What is ignored stays so in a new program. */
+/* What is ignored stays so in a new program, and what is blocked. */
 static void inherit_signals(void)
 {
 	struct sigaction action;
+	uint64_t blocked = 0;
 
+	dune_syscall(SYS_rt_sigprocmask, 0, 0, (long)&blocked, sizeof(blocked), 0, 0);
+	sandbox.signals.blocked |= blocked;
 	for (int signal = 1; signal <= SANDBOX_NR_SIGNALS; signal++)
 		if (!sigaction(signal, NULL, &action) && action.sa_handler == SIG_IGN)
 			sandbox.signals.action[signal].handler = (uint64_t)SIG_IGN;

@@ -7,9 +7,11 @@
 #include "process.h"
 #include "sandbox.h"
 
+#include <dune.h>
 #include <errno.h>
 #include <signal.h>
 #include <sys/pidfd.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,6 +21,31 @@ static uint64_t bit(int signal)
 }
 
 #define UNBLOCKABLE (bit(SIGKILL) | bit(SIGSTOP))
+
+/* Of the CPU. What the program's own exceptions become, the sandbox says; the runtime's are never held back. */
+static bool is_synchronous(int signal)
+{
+	return signal == SIGSEGV || signal == SIGBUS || signal == SIGILL || signal == SIGFPE ||
+	       signal == SIGTRAP;
+}
+
+static uint64_t kernel_mask(uint64_t blocked)
+{
+	for (int signal = 1; signal <= SANDBOX_NR_SIGNALS; signal++)
+		if (is_synchronous(signal))
+			blocked &= ~bit(signal);
+	return blocked;
+}
+
+/* What others send waits in the kernel. */
+static void block(struct sandbox_signals *signals, uint64_t blocked)
+{
+	uint64_t mask = kernel_mask(blocked);
+
+	if (mask != kernel_mask(signals->blocked))
+		dune_syscall(SYS_rt_sigprocmask, SIG_SETMASK, (long)&mask, 0, sizeof(mask), 0, 0);
+	signals->blocked = blocked;
+}
 
 static bool ignored_by_default(int signal)
 {
@@ -149,8 +176,7 @@ static void tell_kernel(int signal, uint64_t handler, uint64_t flags)
 	    (handler != (uint64_t)SIG_DFL && !asks_to_end(signal) && !ignored_by_default(signal) &&
 	     !stops_by_default(signal)))
 		action.sa_handler = SIG_IGN;
-	if (signal != SIGSEGV && signal != SIGBUS && signal != SIGILL && signal != SIGFPE &&
-	    signal != SIGTRAP)
+	if (!is_synchronous(signal))
 		sigaction(signal, &action, NULL);
 }
 
@@ -202,13 +228,13 @@ long emulate_rt_sigprocmask(struct sandbox_call *call)
 			return -EFAULT;
 		switch ((int)call->arg[0]) {
 		case SIG_BLOCK:
-			signals->blocked |= set & ~UNBLOCKABLE;
+			block(signals, old | (set & ~UNBLOCKABLE));
 			break;
 		case SIG_UNBLOCK:
-			signals->blocked &= ~set;
+			block(signals, old & ~set);
 			break;
 		case SIG_SETMASK:
-			signals->blocked = set & ~UNBLOCKABLE;
+			block(signals, set & ~UNBLOCKABLE);
 			break;
 		default:
 			return -EINVAL;
@@ -222,27 +248,32 @@ long emulate_rt_sigprocmask(struct sandbox_call *call)
 
 long emulate_rt_sigpending(struct sandbox_call *call)
 {
-	uint64_t pending = call->box->signals.pending & call->box->signals.blocked;
+	const struct sandbox_signals *signals = &call->box->signals;
+	uint64_t pending = 0;
 
 	if (call->arg[1] > sizeof(pending))
 		return -EINVAL;
+	dune_syscall(SYS_rt_sigpending, (long)&pending, sizeof(pending), 0, 0, 0, 0);
+	pending |= signals->pending & signals->blocked;
 	return sandbox_space_write(call->arg[0], &pending, call->arg[1]);
 }
 
 /* Waits for a signal that ends the program: no other one can arrive yet. */
 long emulate_rt_sigsuspend(struct sandbox_call *call)
 {
-	uint64_t old = call->box->signals.blocked, set;
+	struct sandbox_signals *signals = &call->box->signals;
+	uint64_t old = signals->blocked, set, mask;
 
 	if (call->arg[1] != sizeof(set))
 		return -EINVAL;
 	if (sandbox_space_read(&set, call->arg[0], sizeof(set)))
 		return -EFAULT;
-	call->box->signals.blocked = set & ~UNBLOCKABLE;
+	signals->blocked = set & ~UNBLOCKABLE;
+	mask = kernel_mask(signals->blocked);
 	deliver_pending(call);
 	if (!call->box->end.signal)
-		pause();
-	call->box->signals.blocked = old;
+		dune_syscall(SYS_rt_sigsuspend, (long)&mask, sizeof(mask), 0, 0, 0, 0);
+	signals->blocked = old;
 	return -EINTR;
 }
 

@@ -44,8 +44,8 @@ static void timers_do_not_end_it(void)
 	CHECK_EQ(handled, 0);
 }
 
-/* A child with this handler is sent this signal, and then may end with 17. */
-static int signal_child(int number)
+/* A child that has prepared itself is sent this signal, and then may end with 17. */
+static int signal_child_that(void (*prepare)(int number), int number)
 {
 	int ends[2], ready[2];
 	char byte = 0;
@@ -56,7 +56,7 @@ static int signal_child(int number)
 	child = fork();
 	CHECK(child >= 0);
 	if (!child) {
-		signal(number, handler);
+		prepare(number);
 		close(ends[1]);
 		CHECK_EQ(write(ready[1], &byte, 1), 1);
 		_exit(read(ends[0], &byte, 1) == 0 ? 17 : 1);
@@ -66,6 +66,16 @@ static int signal_child(int number)
 	CHECK_EQ(kill(child, number), 0);
 	close(ends[1]);
 	return inside_wait(child);
+}
+
+static void handle(int number)
+{
+	signal(number, handler);
+}
+
+static int signal_child(int number)
+{
+	return signal_child_that(handle, number);
 }
 
 static void others_do_not_end_it(void)
@@ -137,6 +147,65 @@ static void children_may_vanish(void)
 	CHECK_EQ(RAW(SYS_kill, child, SIGKILL), -EPERM);
 }
 
+static void block(int number)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, number);
+	CHECK_EQ(sigprocmask(SIG_BLOCK, &set, NULL), 0);
+}
+
+static int is_pending(int number)
+{
+	sigset_t set;
+
+	CHECK_EQ(sigpending(&set), 0);
+	return sigismember(&set, number);
+}
+
+/* Then it is there, also for a new program, until it is let through. */
+static void end_by_what_is_pending(void)
+{
+	sigset_t set;
+
+	CHECK(is_pending(SIGTERM));
+	CHECK_EQ(sigprocmask(SIG_BLOCK, NULL, &set), 0);
+	CHECK(sigismember(&set, SIGTERM));
+	sigemptyset(&set);
+	sigprocmask(SIG_SETMASK, &set, NULL);
+}
+
+static void blocked_ones_from_outside_wait(void)
+{
+	int ends[2];
+	pid_t child;
+	char byte = 0;
+
+	CHECK_EQ(signal_child_that(block, SIGTERM), 17);
+	CHECK_EQ(signal_child_that(block, SIGPIPE), 17);
+	for (int i = 0; i < 2; i++) {
+		CHECK_EQ(pipe(ends), 0);
+		child = fork();
+		CHECK(child >= 0);
+		if (!child) {
+			block(SIGTERM);
+			CHECK_EQ(write(ends[1], &byte, 1), 1);
+			close(ends[1]);
+			while (!is_pending(SIGTERM))
+				sleep_ms(1);
+			if (i)
+				execl("/proc/self/exe", "x", INSIDE, "end_by_what_is_pending",
+				      NULL);
+			end_by_what_is_pending();
+			_exit(1);
+		}
+		CHECK_EQ(read(ends[0], &byte, 1), 1);
+		CHECK_EQ(kill(child, SIGTERM), 0);
+		CHECK_EQ(inside_wait(child), 128 + SIGTERM);
+	}
+}
+
 /* One that was pending is delivered when it is let through. */
 static void wait_for_a_pending_signal(void)
 {
@@ -184,6 +253,8 @@ static const struct inside_case cases[] = {
 	inside_case(timers_do_not_end_it),
 	inside_case(others_do_not_end_it),
 	inside_case(requests_to_end_do),
+	inside_case(blocked_ones_from_outside_wait),
+	inside_case(end_by_what_is_pending),
 	inside_case(children_are_waited_for),
 	inside_case(children_may_vanish),
 	inside_case(wait_for_a_pending_signal),
@@ -221,6 +292,7 @@ int main(int argc, char **argv)
 		inside_test(timers_do_not_end_it),
 		inside_test(others_do_not_end_it),
 		inside_test(requests_to_end_do),
+		inside_test(blocked_ones_from_outside_wait),
 		inside_test(children_are_waited_for),
 		inside_test(children_may_vanish),
 		inside_test(new_programs_have_no_handlers),
