@@ -5,7 +5,11 @@
 #ifndef SANDBOX_CHILD_H
 #define SANDBOX_CHILD_H
 
+struct sandbox;
 struct sandbox_call;
+
+/* Before the program ends or becomes another: if it is a vfork child, its parent sees what it wrote. */
+void sandbox_child_leave(struct sandbox *box);
 
 long emulate_fork(struct sandbox_call *call);
 long emulate_vfork(struct sandbox_call *call);

@@ -200,6 +200,7 @@ static long run_next(const struct sandbox_call *call, struct start *next)
 		return result;
 	if (box->trace_fd >= 0)
 		sandbox_trace_call(call, 0);
+	sandbox_child_leave(call->box);
 	keep_all(&handover, true);
 	sandbox_signals_drop_handlers(&box->signals, true);
 	result = dune_syscall(SYS_execve, (long)"/proc/self/exe", (long)next->argv.item,

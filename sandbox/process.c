@@ -4,6 +4,7 @@
  * syscall.c in ring 0. Signals are signals.c's, new processes child.c's, new programs execve.c's.
  */
 #include "process.h"
+#include "child.h"
 #include "sandbox.h"
 
 #include <asm/prctl.h>
@@ -25,6 +26,7 @@
 
 long sandbox_process_end(struct sandbox_call *call, int status, int signal)
 {
+	sandbox_child_leave(call->box);
 	call->box->end = (struct sandbox_end){ status, signal };
 	call->ended = true;
 	dune_ring3_stop(call->frame, 0);

@@ -15,7 +15,7 @@ static FILE *report;
 
 void sandbox_report_open(struct sandbox *box)
 {
-	if (box->report_fd < 0) {
+	if (box->report_fd < 0 && (box->count || !box->is_child)) {
 		int fd = sandbox_fds_copy_high(STDERR_FILENO);
 
 		box->report_fd = fd < 0 ? -1 : fd;
@@ -25,6 +25,15 @@ void sandbox_report_open(struct sandbox *box)
 		setvbuf(report, NULL, _IOLBF, 0);
 	else
 		report = stderr;
+}
+
+void sandbox_report_leave(struct sandbox *box)
+{
+	if (box->count || report == stderr)
+		return;
+	fclose(report);
+	report = stderr;
+	box->report_fd = -1;
 }
 
 static int signal_of_vector(unsigned vector)

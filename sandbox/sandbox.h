@@ -26,6 +26,8 @@ struct sandbox {
 	int hidden_fd[SANDBOX_MAX_HIDDEN_FDS]; /* descriptors of the runtime */
 	unsigned nr_hidden_fds;
 
+	struct sandbox_legacy *legacy; /* of a vfork child to its parent; else NULL: child.c */
+
 	char *libraries; /* for the next sandbox: libraries.h */
 
 	int trace_fd;  /* -1: no --trace */

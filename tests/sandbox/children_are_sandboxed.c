@@ -36,6 +36,20 @@ static void shells(void **state)
 	unlink("/tmp/children");
 }
 
+/* Who reads what it says does not wait for what it leaves behind. */
+static void daemons_let_go(void **state)
+{
+	static const char script[] =
+		"x=$(dune-sandbox /bin/sh -c 'sleep 30 >/dev/null 2>&1 & echo begun' 2>&1)\n"
+		"echo $x within $((SECONDS < 20 ? 20 : SECONDS)) s";
+	struct outcome outcome;
+
+	(void)state;
+	RUN(&outcome, "/bin/bash", "-c", script);
+	assert_string_equal(outcome.out, "begun within 20 s\n");
+	outcome_free(&outcome);
+}
+
 /* ---- Inside ---------------------------------------------------------------- */
 
 static void fork_copies(void)
@@ -85,6 +99,34 @@ static void faults_end_the_child_only(void)
 		*nothing = 0;
 	}
 	CHECK_EQ(inside_wait(child), 128 + SIGSEGV);
+}
+
+/* A vfork child's last write is seen by its parent, who had to wait: how posix_spawn() learns of errors. */
+static void vfork_children_tell(void)
+{
+	volatile long told = 0;
+	pid_t child = vfork();
+
+	CHECK(child >= 0);
+	if (!child) {
+		told = RAW(SYS_execve, "/nonexistent", NULL, NULL);
+		_exit(3);
+	}
+	CHECK_EQ(told, -ENOENT);
+	CHECK_EQ(inside_wait(child), 3);
+	/* Not so after fork(), and not by a child of the child's own. */
+	told = 0;
+	child = vfork();
+	CHECK(child >= 0);
+	if (!child) {
+		pid_t grandchild = fork();
+
+		if (!grandchild)
+			told = 1;
+		_exit(grandchild ? inside_wait(grandchild) : 4);
+	}
+	CHECK_EQ(inside_wait(child), 4);
+	CHECK_EQ(told, 0);
 }
 
 static void tids_are_written(void)
@@ -238,6 +280,7 @@ static const struct inside_case cases[] = {
 	inside_case(fork_copies),
 	inside_case(children_have_children),
 	inside_case(faults_end_the_child_only),
+	inside_case(vfork_children_tell),
 	inside_case(tids_are_written),
 	inside_case(other_clones_are_refused),
 	inside_case(descriptors_are_hidden_in_children),
@@ -251,9 +294,11 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(shells),
+		cmocka_unit_test(daemons_let_go),
 		inside_test(fork_copies),
 		inside_test(children_have_children),
 		inside_test(faults_end_the_child_only),
+		inside_test(vfork_children_tell),
 		inside_test(tids_are_written),
 		inside_test(other_clones_are_refused),
 		inside_test(descriptors_are_hidden_in_children),

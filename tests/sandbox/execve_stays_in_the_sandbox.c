@@ -53,6 +53,8 @@ static void python(void **state)
 		   "print(os.spawnv(os.P_WAIT, '/bin/echo', ['echo', 'spawn']), flush=True)\n"
 		   "pid = os.posix_spawn('/bin/echo', ['echo', 'posix'], os.environ)\n"
 		   "print(os.waitpid(pid, 0)[1])\n"
+		   "try: print(os.posix_spawn('/nonexistent', ['x'], os.environ))\n"
+		   "except OSError as error: print(error)\n"
 		   "print(os.popen('echo popen').read())\n");
 }
 
