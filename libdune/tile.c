@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <sys/syscall.h>
 #include "context.h"
+#include "host.h"
 #include "hypercall.h"
 #include "tile.h"
 
@@ -113,12 +114,11 @@ static bool is_refused(uint64_t note, long flags)
 	return flags & TILE_ARENA && note & (NOTE_PINNED | NOTE_SPLIT);
 }
 
-long dune_tile_map(long address, long flags, long unused)
+static int map_tile(uint64_t address, long flags)
 {
 	uint64_t *slot, *note;
 	int result = 0;
 
-	(void)unused;
 	dune_lock(&dune.lock);
 	slot = dune_pgtable_slot(address, true, &note);
 	if (!slot)
@@ -135,6 +135,17 @@ long dune_tile_map(long address, long flags, long unused)
 		dune_backend_flush_tlb();
 	}
 	dune_unlock(&dune.lock);
+	return result;
+}
+
+/* Where the process has nothing in the piece, it may have a stack above that grows when it is touched. */
+long dune_tile_map(long address, long flags, long unused)
+{
+	int result = map_tile(address, flags);
+
+	(void)unused;
+	if (result == -EFAULT && dune_host_can_read((void *)(address & -8l), 8))
+		result = map_tile(address, flags);
 	return result;
 }
 

@@ -244,6 +244,26 @@ static void mapping_that_grows(void)
 	CHECK_EQ(*(volatile char *)top, 1);
 }
 
+/* A piece of 1 GiB in which the process has nothing yet. */
+static void mapping_that_grows_into_a_piece(void)
+{
+	char *top = (char *)(0x1234ul << 30);
+
+	enter_dune();
+	for (int i = 0; i < 4; i++, top -= 4ul << 30) {
+		CHECK(mmap(top, PAGE_BYTES, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE | MAP_GROWSDOWN, -1,
+			   0) == top);
+		*(volatile char *)top = 1;
+		if (i == 1) /* not only where nobody handles page faults */
+			probe_init();
+		if (i < 2)
+			*(volatile long *)(top - 8) = 1;
+		else
+			CHECK_EQ(i & 1 ? probe_write(top - 8, 1) : probe_read(top - 8), 0);
+	}
+}
+
 static void locked_memory(void)
 {
 	char *pages = map_pages(NR_PAGES, PROT_READ | PROT_WRITE);
@@ -336,6 +356,7 @@ int main(void)
 		guest_test(guard_page),
 		guest_test(stack_that_grows),
 		guest_test(mapping_that_grows),
+		guest_test(mapping_that_grows_into_a_piece),
 		guest_test(locked_memory),
 		guest_test(memory_that_moves),
 		guest_test(secret_memory),
