@@ -123,13 +123,18 @@ static void fill_table(uint64_t *table, uint64_t entry, enum level level)
 		__atomic_store_n(&table[i], entry + i * step, __ATOMIC_RELAXED);
 }
 
-static uint64_t *split_table(uint64_t entry, enum level level)
+/* Again, where a CPU has set accessed or dirty in the entry meanwhile. */
+static bool split(uint64_t *entry, enum level level)
 {
-	uint64_t *table = table_alloc(1);
+	uint64_t *table = table_alloc(1), old = __atomic_load_n(entry, __ATOMIC_RELAXED);
 
-	if (table)
-		fill_table(table, entry, level);
-	return table;
+	if (!table)
+		return false;
+	do
+		fill_table(table, old, level);
+	while (!__atomic_compare_exchange_n(entry, &old, table_entry(table), false,
+					    __ATOMIC_RELEASE, __ATOMIC_RELAXED));
+	return true;
 }
 
 /*
@@ -172,8 +177,12 @@ void dune_pgtable_unmap_tile(uint64_t *slot)
 
 static void set_user(uint64_t *entry, bool user)
 {
-	if (*entry & ENTRY_LARGE)
-		*entry = user ? *entry | DUNE_PTE_USER : *entry & ~DUNE_PTE_USER;
+	if (!(*entry & ENTRY_LARGE))
+		return;
+	if (user)
+		__atomic_fetch_or(entry, DUNE_PTE_USER, __ATOMIC_RELAXED);
+	else
+		__atomic_fetch_and(entry, ~(uint64_t)DUNE_PTE_USER, __ATOMIC_RELAXED);
 }
 
 void dune_pgtable_set_user(uint64_t *slot, bool user)
@@ -191,18 +200,15 @@ void dune_pgtable_set_user(uint64_t *slot, bool user)
  */
 static uint64_t *walk_and_split(uint64_t address, enum level level)
 {
-	uint64_t *note, *table;
-	uint64_t *entry = dune_pgtable_slot(address, false, &note);
+	uint64_t *note, *entry = dune_pgtable_slot(address, false, &note);
 
 	for (enum level at = LEVEL_1G; entry && at > level; at--) {
 		if (!*entry)
 			return NULL;
 		if (*entry & ENTRY_LARGE) {
-			table = split_table(*entry, at);
-			if (!table)
+			if (!split(entry, at))
 				return NULL;
 			*note |= NOTE_SPLIT;
-			__atomic_store_n(entry, table_entry(table), __ATOMIC_RELEASE);
 		}
 		entry = table_of(*entry) + level_index(address, at - 1);
 	}
@@ -242,6 +248,16 @@ static void flush_own_tlb(uint64_t address, uint64_t end, bool split)
 		dune_invlpg((void *)address);
 }
 
+/* A CPU may set accessed and dirty meanwhile. */
+static void set_rights(uint64_t *entry, uint64_t rights)
+{
+	uint64_t old = __atomic_load_n(entry, __ATOMIC_RELAXED);
+
+	while (!__atomic_compare_exchange_n(entry, &old, (old & ~RIGHTS) | rights, false,
+					    __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+		;
+}
+
 static int protect_locked(uint64_t address, uint64_t end, uint64_t rights)
 {
 	enum level level;
@@ -258,7 +274,7 @@ static int protect_locked(uint64_t address, uint64_t end, uint64_t rights)
 		}
 		if (!entry)
 			return -ENOMEM;
-		__atomic_store_n(entry, (*entry & ~RIGHTS) | rights, __ATOMIC_RELEASE);
+		set_rights(entry, rights);
 	}
 	return 0;
 }
