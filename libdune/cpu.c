@@ -171,12 +171,14 @@ static void unlink_cpu(struct cpu *cpu)
 
 int dune_cpu_create(struct cpu **result)
 {
+	static uint32_t generation;
 	struct cpu *cpu = area_create();
 	int error;
 
 	if (!cpu)
 		return -ENOMEM;
 	cpu->self = cpu;
+	cpu->generation = __atomic_add_fetch(&generation, 1, __ATOMIC_RELAXED);
 	cpu->tss.rsp[0] = cpu->tss.ist[0] = (uint64_t)cpu + CPU_IST1_TOP;
 	cpu->tss.ist[1] = (uint64_t)cpu + CPU_IST2_TOP;
 	cpu->tss.ist[2] = (uint64_t)cpu + CPU_IST3_TOP;

@@ -117,6 +117,7 @@ struct cpu {
 	uint32_t refused_count, outdated_count;
 	unsigned nr_holds;
 	struct trap_hold holds[NR_HOLDS]; /* the outermost first */
+	uint32_t generation;		  /* another one each time that a thread enters */
 	bool borrowed;			  /* a vfork child's: the parent frees it */
 };
 

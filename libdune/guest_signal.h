@@ -34,6 +34,17 @@ struct kernel_action {
 #define SW_RESERVED_AT	  464 /* in the kernel's vector state */
 #define SW_RESERVED_BYTES 48
 
+/* What is there: the kernel's struct _fpx_sw_bytes, which says how large it is. */
+struct sw_bytes {
+	uint32_t magic, extended_bytes;
+	uint64_t features;
+	uint32_t xstate_bytes;
+};
+
+#define SW_MAGIC1     0x46505853
+#define SW_MAGIC2     0x46505845
+#define XFEATURE_PKRU (1ull << 9)
+
 /* One is enough: all signals are blocked until it has been given. */
 struct caught_signal {
 	int number;
@@ -42,6 +53,7 @@ struct caught_signal {
 	uint64_t waits_with; /* the one of a call that waited, sigsuspend(); mask otherwise */
 	uint64_t info[SIGINFO_BYTES / 8];
 	uint64_t sw_reserved[SW_RESERVED_BYTES / 8]; /* how the kernel saved vector state */
+	uint32_t pkru;				     /* of a handler, with XFEATURE_PKRU */
 };
 
 /* signal_action.c: what the program asked for, where the kernel has dune_signal_catch(). */
@@ -104,6 +116,9 @@ long dune_signal_stack_call(struct cpu *cpu, long nr);
 /* signal_point.c: makes of a state in the middle of the trap path one that a handler
  * can interrupt. False: not now, the trap path will ask itself. */
 bool dune_signal_settle(struct cpu *cpu, struct dune_state *state);
+/* Where the way back from ring 0's own system call cannot touch the stack: the frame becomes what comes
+ * after it. False: it is not there. */
+bool dune_signal_finish_own_call(struct dune_frame *frame);
 /* Would that be false for what the frame says? */
 bool dune_signal_is_in_trap_path(const struct cpu *cpu, const struct dune_frame *frame);
 /* Can a handler of an exception that came there in ring 0 be the program's? */

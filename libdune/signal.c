@@ -107,6 +107,17 @@ static uint64_t mask_of_the_wait(const struct cpu *cpu, const greg_t *registers,
 	return before;
 }
 
+/* What the kernel gives to each handler. */
+static uint32_t own_pkru(const struct sw_bytes *sw)
+{
+	uint32_t pkru, high;
+
+	if (sw->magic != SW_MAGIC1 || !(sw->features & XFEATURE_PKRU))
+		return 0;
+	__asm__ volatile(".byte 0x0f, 0x01, 0xee" : "=a"(pkru), "=d"(high) : "c"(0)); /* rdpkru */
+	return pkru;
+}
+
 void dune_signal_catch(int number, siginfo_t *info, void *context_at)
 {
 	ucontext_t *context = context_at;
@@ -126,6 +137,7 @@ void dune_signal_catch(int number, siginfo_t *info, void *context_at)
 	if (context->uc_mcontext.fpregs)
 		raw_copy(caught->sw_reserved, (char *)context->uc_mcontext.fpregs + SW_RESERVED_AT,
 			 SW_RESERVED_BYTES);
+	caught->pkru = own_pkru((struct sw_bytes *)caught->sw_reserved);
 	cpu->signal_state = cpu->in_fault ? SIGNAL_AT_EXIT : SIGNAL_PENDING;
 	*mask = ALL_SIGNALS;
 	redirect(&context->uc_mcontext.gregs[REG_RIP]);

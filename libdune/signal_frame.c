@@ -31,8 +31,15 @@ struct signal_frame {
 
 #define CONTEXT_FLAGS 7 /* UC_FP_XSTATE, UC_SIGCONTEXT_SS, UC_STRICT_RESTORE_SS */
 
-/* In mcontext_t's reserved words: what the kernel has no place for. */
-#define RESERVED_MAGIC 0x656e7564 /* "dune" */
+/*
+ * In mcontext_t's reserved words: what the kernel has no place for. It does not write them, so in a frame
+ * of its own they may be what is left of one of ours, from before the thread was outside.
+ */
+static uint64_t magic_of(const struct cpu *cpu)
+{
+	return 0x656e7564 /* "dune" */ | (uint64_t)cpu->generation << 32;
+}
+
 enum {
 	SAVED_MAGIC,
 	SAVED_CS,
@@ -67,7 +74,7 @@ static void write_registers(mcontext_t *context, const struct cpu *cpu,
 	context->gregs[REG_RIP] = state->rip;
 	context->gregs[REG_EFL] = state->rflags;
 	context->gregs[REG_CSGSFS] = DUNE_SEL_CODE3 | (uint64_t)DUNE_SEL_DATA3 << 48;
-	reserved[SAVED_MAGIC] = RESERVED_MAGIC;
+	reserved[SAVED_MAGIC] = magic_of(cpu);
 	reserved[SAVED_CS] = state->cs;
 	reserved[SAVED_FS_BASE] = state->fs_base;
 	reserved[SAVED_GS_BASE] = state->gs_base;
@@ -83,8 +90,9 @@ static void read_registers(struct cpu *cpu, struct dune_state *state, mcontext_t
 	for (unsigned i = 0; i < sizeof(registers) / sizeof(registers[0]); i++)
 		state->gpr[registers[i].gpr] = context->gregs[registers[i].greg];
 	state->rip = context->gregs[REG_RIP];
-	state->rflags = rflags | (context->gregs[REG_EFL] & RFLAGS_IOPL) | 2;
-	if (reserved[SAVED_MAGIC] != RESERVED_MAGIC)
+	state->rflags =
+		rflags | RFLAGS_IOPL | 2; /* a handler that entered has the kernel's frame */
+	if (reserved[SAVED_MAGIC] != magic_of(cpu))
 		return;
 	cpu->ring3 = (struct ring3_context *)reserved[SAVED_RING3];
 	state->gs_base = reserved[SAVED_GS_BASE];
@@ -96,16 +104,6 @@ static void read_registers(struct cpu *cpu, struct dune_state *state, mcontext_t
 	state->rflags = rflags | RFLAGS_RING3;
 	state->fs_base = reserved[SAVED_FS_BASE];
 }
-
-/* The kernel's struct _fpx_sw_bytes, which says how large vector state is. */
-struct sw_bytes {
-	uint32_t magic, extended_bytes;
-	uint64_t features;
-	uint32_t xstate_bytes;
-};
-
-#define SW_MAGIC1 0x46505853
-#define SW_MAGIC2 0x46505845
 
 static const struct {
 	char legacy[24];
@@ -120,8 +118,8 @@ static void restore_vectors(const void *area, uint64_t features)
 			 : "memory");
 }
 
-/* Saves the vector registers, which are the guest's, below rsp as the kernel does, and
- * gives the handler clean ones. NULL where the kernel saved none. */
+/* Saves the vector registers, which are the guest's, below rsp as the kernel does. NULL where the
+ * kernel saved none. */
 static void *save_vectors(const struct caught_signal *caught, uint64_t *rsp)
 {
 	const struct sw_bytes *sw = (const void *)caught->sw_reserved;
@@ -138,15 +136,25 @@ static void *save_vectors(const struct caught_signal *caught, uint64_t *rsp)
 			 : "memory");
 	raw_copy(area + SW_RESERVED_AT, caught->sw_reserved, SW_RESERVED_BYTES);
 	*(uint32_t *)(area + sw->xstate_bytes) = SW_MAGIC2;
-	restore_vectors(&initial_vectors, sw->features);
 	return area;
+}
+
+/* A handler begins with clean ones. Keys are among them: which those are the kernel says. */
+static void clean_vectors(const struct caught_signal *caught)
+{
+	uint64_t features = ((const struct sw_bytes *)caught->sw_reserved)->features;
+
+	restore_vectors(&initial_vectors, features & ~XFEATURE_PKRU);
+	if (features & XFEATURE_PKRU)
+		__asm__ volatile(".byte 0x0f, 0x01, 0xef" ::"a"(caught->pkru), "c"(0), "d"(0)
+				 : "memory"); /* wrpkru */
 }
 
 static void write_trap(mcontext_t *context, const struct cpu *cpu, const struct dune_frame *trap)
 {
 	context->gregs[REG_TRAPNO] = trap ? trap->vector : 0;
 	context->gregs[REG_ERR] = trap ? trap->error & 0x3fff : 0;
-	context->gregs[REG_CR2] = trap ? cpu->fault_cr2 : 0;
+	context->gregs[REG_CR2] = trap && trap->vector == 14 ? cpu->fault_cr2 : 0;
 }
 
 void dune_signal_make_frame(struct cpu *cpu, struct dune_state *state,
@@ -180,6 +188,8 @@ void dune_signal_make_frame(struct cpu *cpu, struct dune_state *state,
 	state->gpr[DUNE_RDX] = (uint64_t)&frame->context;
 	state->gpr[DUNE_RAX] = 0;
 	state->rflags = RFLAGS_RING0;
+	if (vectors)
+		clean_vectors(caught);
 }
 
 uint64_t dune_signal_take_frame(struct cpu *cpu, struct dune_state *state)
@@ -196,7 +206,7 @@ uint64_t dune_signal_take_frame(struct cpu *cpu, struct dune_state *state)
 	read_registers(cpu, state, &frame->context.registers);
 	raw_copy(ist, reserved + SAVED_IST, sizeof(ist));
 	dune_signal_stack_end(cpu, state, (uint64_t)frame,
-			      reserved[SAVED_MAGIC] == RESERVED_MAGIC ? ist : NULL, &alternate);
+			      reserved[SAVED_MAGIC] == magic_of(cpu) ? ist : NULL, &alternate);
 	if (vectors)
 		restore_vectors(vectors, sw->features);
 	return frame->context.mask;

@@ -105,6 +105,77 @@ static void while_it_enters_and_leaves(void)
 	}
 }
 
+/* ---- It may come and go itself ---- */
+
+static volatile unsigned nr_breakpoints;
+
+static void on_breakpoint(struct dune_frame *frame)
+{
+	(void)frame;
+	nr_breakpoints++;
+}
+
+static void check_inside(void)
+{
+	unsigned before = nr_breakpoints;
+
+	CHECK_EQ(current_ring(), 0);
+	CHECK(getppid() > 1);
+	__asm__ volatile("int3");
+	CHECK_EQ(nr_breakpoints, before + 1);
+	CHECK_EQ(current_ring(), 0);
+}
+
+static void enter(int number)
+{
+	(void)number;
+	CHECK_EQ(dune_enter(), 0);
+}
+
+/* The thread's area comes to lie elsewhere. */
+static void leave_and_enter(int number)
+{
+	(void)number;
+	CHECK_EQ(dune_leave(), 0);
+	map_pages(1024, PROT_READ | PROT_WRITE);
+	CHECK_EQ(dune_enter(), 0);
+	check_inside();
+}
+
+static void stay(int number)
+{
+	(void)number;
+	check_inside();
+}
+
+/* What signals inside have left on the stack is there when the kernel makes a frame. */
+static void that_enters(void)
+{
+	CHECK_EQ(dune_init(), 0);
+	CHECK_EQ(dune_set_handler(3, on_breakpoint, DUNE_SAVE_FPU), 0);
+	signal(SIGUSR1, enter);
+	signal(SIGUSR2, stay);
+	for (int i = 0; i < 5; i++) {
+		raise(SIGUSR1);
+		check_inside();
+		raise(SIGUSR2);
+		check_inside();
+		CHECK_EQ(dune_leave(), 0);
+		map_pages(1024, PROT_READ | PROT_WRITE);
+	}
+}
+
+static void that_leaves_and_enters(void)
+{
+	enter_dune();
+	CHECK_EQ(dune_set_handler(3, on_breakpoint, DUNE_SAVE_FPU), 0);
+	signal(SIGUSR1, leave_and_enter);
+	for (int i = 0; i < 5; i++) {
+		raise(SIGUSR1);
+		check_inside();
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -113,6 +184,8 @@ int main(void)
 		guest_test(outside),
 		guest_test(outside_and_jumps_away),
 		guest_test(while_it_enters_and_leaves),
+		guest_test(that_enters),
+		guest_test(that_leaves_and_enters),
 	};
 
 	return run_guest_tests(tests);
