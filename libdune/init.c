@@ -5,6 +5,7 @@
  * returns here inside.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stddef.h>
 #include <sys/auxv.h>
 #include <sys/syscall.h>
@@ -54,10 +55,13 @@ close_vm:
 	return result;
 }
 
+/* In a child of a fork outside, locks may be taken that nobody is there to give back: so none is asked for
+ * before the module has said whose the vm is. */
 static int create_cpu(struct cpu **cpu)
 {
 	uint64_t mask = block_signals();
-	int result = dune_cpu_create(cpu);
+	struct dune_stats stats;
+	int result = dune_backend_get_stats(&stats) ?: dune_cpu_create(cpu);
 
 	restore_signals(mask);
 	return result;
@@ -89,14 +93,21 @@ PUBLIC int dune_enter(void)
 	return result;
 }
 
+static bool is_on_alternate_stack(void)
+{
+	stack_t stack;
+
+	return !RAW(SYS_sigaltstack, NULL, &stack) && stack.ss_flags & SS_ONSTACK;
+}
+
 /* In a handler of an exception, a signal handler in one, or in what ring 3 called? A context
- * below the stack pointer is dead: siglongjmp() left it. */
+ * below the stack pointer is dead: siglongjmp() left it. Where the alternate stack lies says nothing. */
 static bool is_in_trap(const struct cpu *cpu)
 {
 	uint64_t here = (uint64_t)__builtin_frame_address(0);
 
 	return here - (uint64_t)cpu < CPU_BYTES || (uint64_t)cpu->ring3 > here ||
-	       dune_signal_stack_holds(cpu, here);
+	       (cpu->ring3 && is_on_alternate_stack()) || dune_signal_stack_holds(cpu, here);
 }
 
 PUBLIC int dune_leave(void)

@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include "guest.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/mman.h>
@@ -252,6 +253,34 @@ static void child_leaves_and_enters(void)
 	JOIN(child);
 }
 
+static void *change_rights(void *pages)
+{
+	CHECK_EQ(dune_enter(), 0);
+	for (unsigned turn = 0;; turn++)
+		CHECK_EQ(dune_protect(pages, NR_PAGES * PAGE_BYTES,
+				      turn & 1 ? DUNE_PROT_READ : DUNE_PROT_READ | DUNE_PROT_WRITE),
+			 0);
+}
+
+/* Whatever another thread was at, inside, when the child was made outside. */
+static void forked_outside_while_others_are_inside(void)
+{
+	pthread_t thread;
+	pid_t child;
+
+	CHECK_EQ(dune_init(), 0);
+	CHECK_EQ(pthread_create(&thread, NULL, change_rights,
+				map_pages(NR_PAGES, PROT_READ | PROT_WRITE)),
+		 0);
+	for (int i = 0; i < 100; i++) {
+		usleep(1000);
+		child = harness_fork();
+		if (!child)
+			_exit(dune_enter() == -ESTALE ? 0 : 1);
+		JOIN(child);
+	}
+}
+
 static void killed_child_is_reported(void)
 {
 	pid_t child;
@@ -280,6 +309,7 @@ int main(void)
 		guest_test(spawn_and_system),
 		guest_test(exec_leaves_dune),
 		guest_test(child_leaves_and_enters),
+		guest_test(forked_outside_while_others_are_inside),
 		guest_test(killed_child_is_reported),
 	};
 
