@@ -39,9 +39,10 @@
 	swapgs
 .endm
 
-/* After dune_ring3_stop(), which may leave handlers behind. */
+/* After dune_ring3_stop(), which may leave handlers behind, and says in RCX where IST 2 is then. */
 .macro restore_ist
 	find_cpu
+	mov	%rcx, CPU_IST2(%rbx)
 	mov	RING3_IST1(%rsp), %rcx
 	mov	%rcx, CPU_IST1(%rbx)
 .endm

@@ -8,6 +8,7 @@
  *
  * Runs in host context, often in the middle of the program's vector code: no libc.
  */
+#define _GNU_SOURCE /* TRAP_HWBKPT */
 #include <errno.h>
 #include <linux/futex.h>
 #include <signal.h>
@@ -43,7 +44,7 @@ static void make_deadly(int signal)
 	RAW(SYS_rt_sigprocmask, SIG_UNBLOCK, &mask, NULL, 8);
 }
 
-static void raise_fault(int signal, int code, uint64_t address)
+static long raise_fault(int signal, int code, uint64_t address)
 {
 	siginfo_t info;
 	long pid, tid;
@@ -55,7 +56,7 @@ static void raise_fault(int signal, int code, uint64_t address)
 	info.si_addr = (void *)address;
 	pid = RAW(SYS_getpid);
 	tid = RAW(SYS_gettid);
-	RAW(SYS_rt_tgsigqueueinfo, pid, tid, signal, &info);
+	return RAW(SYS_rt_tgsigqueueinfo, pid, tid, signal, &info);
 }
 
 _Noreturn void dune_fault_end(int signal)
@@ -72,7 +73,7 @@ static const struct {
 	int signal, code;
 } exceptions[DUNE_NR_VECTORS] = {
 	[0] = { "divide error", SIGFPE, FPE_INTDIV },
-	[1] = { "debug exception", SIGTRAP, SI_KERNEL },
+	[1] = { "debug exception", SIGTRAP, TRAP_BRKPT }, /* or debug_code() */
 	[3] = { "breakpoint", SIGTRAP, SI_KERNEL },
 	[4] = { "overflow", SIGSEGV, SI_KERNEL },
 	[5] = { "bound range exceeded", SIGSEGV, SI_KERNEL },
@@ -151,18 +152,38 @@ static int float_code(unsigned vector)
 	return error & 0x20 ? FPE_FLTRES : FPE_FLTINV;
 }
 
+/* dr6 came in place of an address; an ICEBP says nothing there. */
+static int debug_code(uint64_t dr6)
+{
+	if (dr6 & DR6_STEP)
+		return TRAP_TRACE;
+	return dr6 & DR6_POINTS ? TRAP_HWBKPT : TRAP_BRKPT;
+}
+
+/* The kernel drops what would end the first process of a container, unless it comes from a fault,
+ * and a filter may refuse to send it. Any other is gone by now, or a debugger wants it to go on. */
+static void end_first_process(int signal, long sent)
+{
+	if (sent || RAW(SYS_getpid) == 1)
+		RAW(SYS_exit_group, 128 + signal);
+}
+
 /* The mask is opened only when the signal waits behind it: so it is the first that is
  * caught. Where another one has been caught already, it stays closed. */
 static void report_signal(struct cpu *cpu, struct dune_frame *frame, int signal, int code,
 			  const char *why)
 {
 	uint64_t address = frame->vector == 14 ? cpu->fault_cr2 : frame->rip;
+	bool deadly = is_deadly(signal, cpu->start_mask);
+	long sent;
 
-	if (is_deadly(signal, cpu->start_mask)) {
+	if (deadly) {
 		explain(frame, address, why);
 		make_deadly(signal);
 	}
-	raise_fault(signal, code, code == SI_KERNEL ? 0 : address);
+	sent = raise_fault(signal, code, code == SI_KERNEL ? 0 : address);
+	if (deadly)
+		end_first_process(signal, sent);
 	if (cpu->signal_state == SIGNAL_NONE)
 		RAW(SYS_rt_sigprocmask, SIG_SETMASK, &cpu->start_mask, NULL, 8);
 }
@@ -204,6 +225,8 @@ static void report(struct cpu *cpu, struct dune_frame *frame)
 		explain(frame, 0, "");
 		dune_fault_end(SIGSEGV);
 	}
+	if (frame->vector == 1)
+		code = debug_code(cpu->fault_cr2);
 	if (code == FPE_FLTINV)
 		code = float_code(frame->vector);
 	report_signal(cpu, frame, exceptions[frame->vector].signal ?: SIGSEGV, code, "");

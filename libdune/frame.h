@@ -41,6 +41,11 @@
 #define TRAP_SYSCALL	     33
 #define TRAP_ROWS	     34
 
+/* What DR6 says of a #DB; with none of it, it is an ICEBP's. */
+#define DR6_POINTS 0xf
+#define DR6_STEP   0x4000
+#define DR6_CLEAR  0xffff0ff0
+
 /* #PF error code. The last one is ours: fault.c sets it in page faults that the host's
  * mappings caused and not the guest's tables; trap.c takes it out. */
 #define PF_PRESENT 1

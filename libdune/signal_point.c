@@ -47,7 +47,7 @@ static void go_to_ring0(struct dune_state *state, uint64_t rflags)
 {
 	state->cs = DUNE_SEL_CODE0;
 	state->ss = DUNE_SEL_DATA0;
-	state->rflags = (rflags & (RFLAGS_USER | RFLAGS_IOPL)) | 2;
+	state->rflags = (rflags & RFLAGS_USER) | RFLAGS_IOPL | 2;
 }
 
 void dune_signal_state_of_frame(struct dune_state *state, const struct dune_frame *frame)
@@ -145,18 +145,40 @@ static void finish_call(const struct cpu *cpu, struct dune_state *state)
 	go_to_ring3(state, RFLAGS_RING3);
 }
 
+/* Is ring 0's own system call done? Then *bytes of its stack are in use for the way back. */
+static bool own_call_is_done(uint64_t rip, uint64_t *bytes)
+{
+	for (unsigned i = 0; &dune_trap_own_call_done[i] < dune_trap_own_call_done_end; i++)
+		if (rip == (uint64_t)dune_trap_own_call_done[i].rip) {
+			*bytes = dune_trap_own_call_done[i].stack_bytes;
+			return true;
+		}
+	return false;
+}
+
 /* Ring 0's own system call: done, and the program is behind it; or about to be made. */
 static void settle_own_call(struct dune_state *state)
 {
-	uint64_t rip = state->gpr[DUNE_RCX] - SYSCALL_BYTES;
+	uint64_t bytes = 0;
 
-	for (unsigned i = 0; &dune_trap_own_call_done[i] < dune_trap_own_call_done_end; i++)
-		if (state->rip == (uint64_t)dune_trap_own_call_done[i].rip) {
-			state->gpr[DUNE_RSP] += dune_trap_own_call_done[i].stack_bytes;
-			rip = state->gpr[DUNE_RCX];
-		}
-	state->rip = rip;
+	if (own_call_is_done(state->rip, &bytes))
+		state->rip = state->gpr[DUNE_RCX];
+	else
+		state->rip = state->gpr[DUNE_RCX] - SYSCALL_BYTES;
+	state->gpr[DUNE_RSP] += bytes;
 	go_to_ring0(state, state->gpr[DUNE_R11]);
+}
+
+bool dune_signal_finish_own_call(struct dune_frame *frame)
+{
+	uint64_t bytes;
+
+	if (dune_frame_is_user(frame) || !own_call_is_done(frame->rip, &bytes))
+		return false;
+	frame->rip = frame->rcx;
+	frame->rsp += bytes;
+	frame->rflags = (frame->r11 & RFLAGS_USER) | RFLAGS_IOPL | 2;
+	return true;
 }
 
 enum point {

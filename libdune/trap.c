@@ -63,6 +63,17 @@ struct ring3_context *dune_trap_ring3_of(const struct dune_frame *frame)
 	return ((struct ring3_context *const *)frame)[-1];
 }
 
+/* The CPU only ever sets bits there. */
+static uint64_t take_dr6(void)
+{
+	uint64_t value;
+
+	__asm__ volatile("mov %%dr6, %0\n\tmov %1, %%dr6"
+			 : "=&r"(value)
+			 : "r"((uint64_t)DR6_CLEAR));
+	return value;
+}
+
 static uint64_t saved_cr2(const struct dune_frame *frame)
 {
 	return ((const uint64_t *)frame)[-2];
@@ -109,6 +120,8 @@ static void handle_default(struct dune_frame *frame)
 {
 	if (dune_frame_is_user(frame))
 		dune_ring3_stop(frame, 0);
+	else if (frame->vector == VECTOR_DB)
+		host_call(dune_fault_report, (long)frame, take_dr6(), 0);
 	else if (frame->vector != VECTOR_PF || !fixup(frame))
 		host_call(dune_fault_report, (long)frame, saved_cr2(frame), 0);
 }
@@ -191,6 +204,9 @@ static void handle_page_fault_slow(struct dune_frame *frame)
 
 	frame->vector = VECTOR_PF;
 	if (!(frame->error & (PF_PRESENT | PF_HOST)) && fill_tile(frame, saved_cr2(frame)))
+		return;
+	/* A thread may unmap the stack that it is on; SYSCALL needs none. */
+	if (dune_signal_finish_own_call(frame))
 		return;
 	/* No hardware sets PF_HOST, so handlers do not see it; fault.c needs it. */
 	if (!dune_frame_is_user(frame))
@@ -295,6 +311,21 @@ static struct ring3_context *context_of(const struct cpu *cpu, struct dune_frame
 	return (struct ring3_context *)(frame + 1);
 }
 
+/* IST 2 when all handlers from this one on to ring 3 have been left behind. */
+static uint64_t ist2_after(const struct cpu *cpu, const struct dune_frame *frame)
+{
+	uint64_t bottom = (uint64_t)cpu + CPU_IST2_BOTTOM, ist = cpu->tss.ist[1];
+
+	while (frame) {
+		if ((uint64_t)frame - bottom < CPU_IST2_TOP - CPU_IST2_BOTTOM)
+			ist += CPU_IST_LEVEL;
+		if (dune_frame_is_user(frame))
+			break;
+		frame = dune_trap_frame_of_level(cpu, frame->rsp);
+	}
+	return ist;
+}
+
 PUBLIC void dune_ring3_stop(struct dune_frame *frame, uint64_t value)
 {
 	struct cpu *cpu = dune_cpu_current();
@@ -304,6 +335,7 @@ PUBLIC void dune_ring3_stop(struct dune_frame *frame, uint64_t value)
 		return;
 	if (context->end)
 		fill_end(context->end, frame, value);
+	frame->rcx = ist2_after(cpu, frame);
 	frame->rax = 0;
 	frame->rip = (uint64_t)dune_ring3_run_stopped;
 	if (context->value) {

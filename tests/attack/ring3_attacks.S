@@ -93,6 +93,10 @@
 	cli
 	ud2
 
+	ATTACK attack_icebp
+	.byte	0xf1
+	ret
+
 	ATTACK attack_fault_gs
 	wrgsbase %rdi
 	ud2

@@ -20,6 +20,7 @@ extern const char attack_syscall_gs[];	   /* with gs base; returns the base afte
 extern const char attack_syscall_fs[];	   /* with fs base; returns the base after it */
 extern const char attack_fault_flags[];	   /* ud2 with these flags; returns those after it */
 extern const char attack_interrupts[];	   /* cli, which takes IOPL 3, then ud2 */
+extern const char attack_icebp[];	   /* #DB, as a debugger's int1 */
 extern const char attack_fault_gs[];	   /* ud2 with this gs base */
 extern const char attack_fault_fs[];
 extern const char attack_spin_bases[]; /* gs and fs base, then so many turns */

@@ -7,6 +7,7 @@
 #include "guest.h"
 #include "faults.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -135,6 +136,8 @@ static void instructions(void)
 {
 	share_outcome();
 	compare("divide error", fault_divide, NULL);
+	compare("debug exception", fault_debug, NULL);
+	compare("single step", fault_step, NULL);
 	compare("breakpoint", fault_breakpoint, NULL);
 	compare("invalid opcode", fault_undefined, NULL);
 	compare("stack fault", fault_stack, NULL);
@@ -143,6 +146,38 @@ static void instructions(void)
 	compare("x87", fault_x87, NULL);
 	compare("SIMD", fault_simd, NULL);
 	compare("misaligned movaps", fault_movaps, NULL);
+}
+
+/* Of a container: Linux sends it no signal that it has no handler for, but those that it deserves. */
+static void end_first_process(const char *code, int signal)
+{
+	pid_t child;
+
+	CHECK_OK(unshare(CLONE_NEWPID));
+	child = harness_fork();
+	if (!child) {
+		CHECK_EQ(getpid(), 1);
+		enter_dune();
+		((void (*)(void *))code)(NULL);
+		_exit(4);
+	}
+	CHECK_EQ(harness_wait(child), 128 + signal);
+}
+
+static void undefined_in_first_process(void)
+{
+	end_first_process(fault_undefined, SIGILL);
+}
+
+static void null_in_first_process(void)
+{
+	end_first_process(fault_read, SIGSEGV);
+}
+
+static void of_a_first_process(void)
+{
+	CHECK_EQ(harness_run_in_child(undefined_in_first_process), 0);
+	CHECK_EQ(harness_run_in_child(null_in_first_process), 0);
 }
 
 static sigjmp_buf back;
@@ -171,9 +206,8 @@ static void go_on_after(void)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		guest_test(memory),
-		guest_test(truncated_file),
-		guest_test(instructions),
+		guest_test(memory),	  guest_test(truncated_file),
+		guest_test(instructions), guest_test(of_a_first_process),
 		guest_test(go_on_after),
 	};
 

@@ -28,6 +28,14 @@ faults:
 	.byte	0xf1
 	DONE
 
+	/* After one instruction more; TF stays set. */
+	FAULT fault_step
+	pushf
+	orq	$0x100, (%rsp)
+	popf
+	nop
+	DONE
+
 	FAULT fault_breakpoint
 	int3
 	DONE

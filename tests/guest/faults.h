@@ -8,7 +8,7 @@
 #define DUNE_TESTS_FAULTS_H
 
 extern const char faults[], faults_end[];
-extern const char fault_divide[], fault_debug[], fault_breakpoint[], fault_overflow[];
+extern const char fault_divide[], fault_debug[], fault_step[], fault_breakpoint[], fault_overflow[];
 extern const char fault_undefined[], fault_stack[], fault_protection[], fault_selector[];
 extern const char fault_x87[], fault_alignment[], fault_simd[], fault_movaps[];
 extern const char fault_read[], fault_write[], fault_call[]; /* of the argument */

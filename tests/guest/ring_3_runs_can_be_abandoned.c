@@ -138,6 +138,60 @@ static void begun_in_a_handler_on_another_stack(void)
 	}
 }
 
+/* The handler that stops ring 3 interrupted another on a trap stack of its own. */
+static volatile char *volatile nothing = (char *)8;
+
+GENERAL_REGS static void fault(struct dune_frame *frame)
+{
+	(void)frame;
+	(void)*nothing;
+}
+
+GENERAL_REGS static void stop(struct dune_frame *frame)
+{
+	dune_ring3_stop(frame, 80);
+}
+
+static void from_two_trap_stacks(void)
+{
+	struct dune_ring3_end end;
+	uint64_t value;
+
+	ring3_prepare();
+	CHECK_EQ(dune_set_handler(1, fault, 0), 0);
+	CHECK_EQ(dune_set_handler(14, stop, 0), 0);
+	for (unsigned round = 0; round < 10; round++) {
+		CHECK_EQ(ring3_try(attack_icebp, 0, 0, 0, &value, &end), -EFAULT);
+		CHECK_EQ(value, 80);
+		CHECK_EQ(end.vector, 14);
+		ring3_check_host();
+	}
+}
+
+/* Else ring 3 would go on where nothing holds it. */
+static void try_to_leave(int number)
+{
+	CHECK_EQ(dune_leave(), -EBUSY);
+	siglongjmp(back, number);
+}
+
+static void not_by_leaving_dune(void)
+{
+	char alternative[65536]; /* above what it interrupts */
+	stack_t stack = { .ss_sp = alternative, .ss_size = sizeof(alternative) };
+	struct sigaction action = { .sa_handler = try_to_leave, .sa_flags = SA_ONSTACK };
+	struct itimerval timer = { { 0, 0 }, { 0, 2000 } };
+
+	ring3_prepare();
+	CHECK_OK(sigaltstack(&stack, NULL));
+	CHECK_OK(sigaction(SIGALRM, &action, NULL));
+	if (!sigsetjmp(back, 1)) {
+		CHECK_OK(setitimer(ITIMER_REAL, &timer, NULL));
+		call_spin();
+	}
+	CHECK_EQ(dune_leave(), 0);
+}
+
 /* ---- A nested run is left: the outer one is the innermost again ---- */
 
 static bool stops;
@@ -250,6 +304,8 @@ int main(void)
 		guest_test(by_a_timeout),
 		guest_test(from_deep_below),
 		guest_test(begun_in_a_handler_on_another_stack),
+		guest_test(from_two_trap_stacks),
+		guest_test(not_by_leaving_dune),
 		guest_test(in_a_handler_that_returns),
 		guest_test(in_a_handler_that_stops_ring_3),
 		guest_test(in_a_handler_in_a_handler),

@@ -8,6 +8,7 @@
 #include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 
 enum { NR_THREADS = 8, NR_TURNS = 300 };
@@ -199,6 +200,40 @@ static void fork_from_a_thread(void)
 	CHECK_EQ(pthread_join(thread, NULL), 0);
 }
 
+/* As the detached threads of some C libraries do: the stack goes before the thread. */
+enum { STACK_BYTES = 16 * PAGE_BYTES };
+
+static int unmap_stack_and_exit(void *stack)
+{
+	__asm__ volatile("syscall\n\t"
+			 "mov %%eax, %%edi\n\t"
+			 "mov %[exit], %%eax\n\t"
+			 "syscall"
+			 :
+			 : "a"(SYS_munmap), "D"(stack), "S"(STACK_BYTES), [exit] "i"(SYS_exit)
+			 : "rcx", "r11", "memory");
+	return 0;
+}
+
+static void may_unmap_their_stack(void)
+{
+	const int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
+			  CLONE_SYSVSEM | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID;
+
+	enter_dune();
+	for (int i = 0; i < 10; i++) {
+		char *stack = map_pages(STACK_BYTES / PAGE_BYTES, PROT_READ | PROT_WRITE);
+		volatile pid_t tid = 1;
+		unsigned char there;
+
+		CHECK_OK(clone(unmap_stack_and_exit, stack + STACK_BYTES, flags, stack, &tid, NULL,
+			       &tid));
+		while (tid)
+			sched_yield();
+		CHECK_ERRNO(mincore(stack, STACK_BYTES, &there), ENOMEM);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -210,6 +245,7 @@ int main(void)
 		guest_test(exit_all_together),
 		guest_test(can_be_cancelled),
 		guest_test(fork_from_a_thread),
+		guest_test(may_unmap_their_stack),
 	};
 
 	return run_guest_tests(tests);
