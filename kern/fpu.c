@@ -41,11 +41,16 @@ static struct fpstate *own_state(void)
 void dune_fpu_load(void)
 {
 	struct fpstate *state = own_state();
-	/* Linux switches PKRU by itself, and it is the thread's now. */
-	u64 mask = state->xfeatures & ~(u64)XFEATURE_MASK_PKRU;
+	/*
+	 * All that the CPU has, lest another's stay in it, but PKRU: Linux
+	 * switches that by itself, and it is the thread's now.
+	 */
+	u64 mask = XFEATURE_MASK_FPSTATE;
 	u32 low = mask, high = mask >> 32;
 
 	kernel_fpu_begin_mask(0);
+	/* What another CPU may still hold of the thread gets old from here on. */
+	compat_task_fpu(current)->last_cpu = -1;
 	this_cpu_write(xfd_found, xfd_get());
 	xfd_set(state->xfd);
 	if (cpu_feature_enabled(X86_FEATURE_XSAVES))

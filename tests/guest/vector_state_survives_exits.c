@@ -9,6 +9,7 @@
 
 #include <cpuid.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/rseq.h>
@@ -169,6 +170,80 @@ static void survives_a_fault_that_sleeps(void)
 	}
 }
 
+static volatile sig_atomic_t nr_signals;
+
+static void on_signal(int number)
+{
+	(void)number;
+	nr_signals++;
+}
+
+static void move_to(pid_t thread, int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	CHECK_OK(sched_setaffinity(thread, sizeof(set), &set));
+}
+
+static struct late lates[2];
+
+/* The thread is the process's first. */
+static void *move_while_it_sleeps(void *unused)
+{
+	static char page[LATE_PAGE];
+	pid_t thread = getpid();
+
+	move_to(0, 0);
+	for (int seen = 0;; seen++) {
+		late_wait(&lates[0]);
+		move_to(thread, 0);
+		late_fill(&lates[0], page);
+		late_wait(&lates[1]);
+		move_to(thread, 1);
+		CHECK_OK(syscall(SYS_tgkill, thread, thread, SIGUSR1));
+		while (nr_signals == seen)
+			sched_yield();
+		late_fill(&lates[1], page);
+	}
+	return unused;
+}
+
+/*
+ * CPU 1 keeps what the thread had there when it fell asleep. It gets other values on CPU 0, and comes back
+ * to CPU 1 by way of user mode, with nobody else having used the registers there.
+ */
+static void survives_moves_while_it_sleeps(void)
+{
+	static uint8_t other[AREA_BYTES] __attribute__((aligned(64)));
+	pthread_t thread;
+
+	TEST_REQUIRE(sysconf(_SC_NPROCESSORS_ONLN) > 1, "needs two CPUs");
+	CHECK_OK(syscall(SYS_rseq, (char *)__builtin_thread_pointer() + __rseq_offset, 32,
+			 RSEQ_FLAG_UNREGISTER, RSEQ_SIG));
+	for (int i = 0; i < 2; i++)
+		late_userfault(&lates[i]);
+	CHECK_EQ(pthread_create(&thread, NULL, move_while_it_sleeps, NULL), 0);
+	enter_dune();
+	signal(SIGUSR1, on_signal);
+	for (int i = 0; i < 10; i++) {
+		for (int j = 0; j < 2; j++)
+			CHECK_OK(madvise(lates[j].pages + LATE_PAGE, LATE_PAGE, MADV_DONTNEED));
+		move_to(0, 1);
+		fill(mine, i);
+		fill(other, i + 50);
+		THROUGH(mine, after,
+			"movb $1, (%[first])\n\t"
+			"mov %[mask], %%rax\n\txor %%edx, %%edx\n\t"
+			"xrstor64 (%[then])\n\t"
+			"movb $1, (%[second])",
+			[first] "r"(lates[0].pages + LATE_PAGE), [then] "r"(other),
+			[second] "r"(lates[1].pages + LATE_PAGE));
+		check_same(other, after);
+	}
+}
+
 static void survives_a_handler_that_uses_it(void)
 {
 	enter_dune();
@@ -209,6 +284,7 @@ int main(void)
 		guest_test(survives_a_hypercall),
 		guest_test(survives_an_ept_fault),
 		guest_test(survives_a_fault_that_sleeps),
+		guest_test(survives_moves_while_it_sleeps),
 		guest_test(survives_a_handler_that_uses_it),
 		guest_test(survives_preemption),
 	};
