@@ -6,6 +6,7 @@
 #ifndef DUNE_TILE_H
 #define DUNE_TILE_H
 
+#include <linux/nospec.h>
 #include <linux/types.h>
 #include <linux/xarray.h>
 
@@ -37,6 +38,7 @@ static inline u64 dune_tile_hva(const struct dune_tiles *tiles, u64 gpa)
 
 	if (unlikely(tile >= dune_vmx_caps.nr_tiles))
 		return DUNE_NO_HVA;
+	tile = array_index_nospec(tile, dune_vmx_caps.nr_tiles);
 	page = READ_ONCE(tiles->pages[tile / DUNE_TILES_PER_PAGE]);
 	if (unlikely(!page))
 		return DUNE_NO_HVA;
