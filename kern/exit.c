@@ -33,6 +33,10 @@
 #define EXIT_REASON_SEAMCALL 76
 #define EXIT_REASON_TDCALL 77
 #endif
+#ifndef EXIT_REASON_MSR_READ_IMM
+#define EXIT_REASON_MSR_READ_IMM 84
+#define EXIT_REASON_MSR_WRITE_IMM 85
+#endif
 
 /* ---- Common to handlers -------------------------------------------------- */
 
@@ -223,6 +227,8 @@ static int handle_cpuid(struct dune_vcpu *vcpu)
 			 BIT(30));
 		edx &= ~(BIT(5) | BIT(18) | BIT(20) | BIT(22) | BIT(24) |
 			 BIT(25)); /* UINTR PCONFIG IBT AMX */
+	} else if (leaf == 7 && subleaf == 1) {
+		ecx &= ~BIT(5); /* MSR_IMM */
 	} else if (leaf == 0xd && subleaf == 1) {
 		eax &= ~(BIT(3) | BIT(4)); /* XSAVES XFD */
 	}
@@ -286,7 +292,7 @@ static int handle_with_ud(struct dune_vcpu *vcpu)
 
 /* ---- The table ------------------------------------------------------------ */
 
-static_assert(EXIT_REASON_TDCALL < DUNE_EXITS_MAX);
+static_assert(EXIT_REASON_MSR_WRITE_IMM < DUNE_EXITS_MAX);
 
 static int (*const handlers[])(struct dune_vcpu *vcpu) = {
 	[EXIT_REASON_EXCEPTION_NMI] = handle_exception_nmi,
@@ -326,6 +332,9 @@ static int (*const handlers[])(struct dune_vcpu *vcpu) = {
 	[EXIT_REASON_ENQCMDS_PASID] = handle_with_ud,
 	[EXIT_REASON_SEAMCALL] = handle_with_ud,
 	[EXIT_REASON_TDCALL] = handle_with_ud,
+	/* The MSR's number is in the instruction; CPUID does not offer it. */
+	[EXIT_REASON_MSR_READ_IMM] = handle_with_ud,
+	[EXIT_REASON_MSR_WRITE_IMM] = handle_with_ud,
 };
 
 /*

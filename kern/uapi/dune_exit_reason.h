@@ -39,7 +39,7 @@
 	{ 69, "LOADIWKEY" }, { 70, "ENCLV" }, { 72, "ENQCMD_PASID" },          \
 	{ 73, "ENQCMDS_PASID" }, { 74, "BUS_LOCK" }, { 75, "NOTIFY" },         \
 	{ 76, "SEAMCALL" }, { 77, "TDCALL" }, { 78, "RDMSRLIST" },             \
-	{ 79, "WRMSRLIST" }
+	{ 79, "WRMSRLIST" }, { 84, "MSR_READ_IMM" }, { 85, "MSR_WRITE_IMM" }
 
 /* Why a VMX instruction failed (Intel SDM, "VM-Instruction Error Numbers"). */
 #define DUNE_VM_INSTRUCTION_ERRORS                                             \
