@@ -96,7 +96,7 @@ static void show_process(struct seq_file *seq, struct dune_vm *vm)
 		put_task_struct(task);
 	}
 	seq_printf(seq, "pid %d\ncomm ", pid_nr(vm->pid));
-	seq_escape_str(seq, comm, ESCAPE_ANY_NP, NULL);
+	seq_escape_str(seq, comm, ESCAPE_ANY | ESCAPE_NAP, NULL);
 	seq_putc(seq, '\n');
 }
 
