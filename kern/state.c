@@ -110,6 +110,8 @@ static void read_regs(struct dune_vcpu *vcpu, struct dune_state *s)
 	s->gpr[DUNE_RSP] = vmcs_read_natural(GUEST_RSP);
 	s->rip = vmcs_read_natural(GUEST_RIP);
 	s->rflags = vmcs_read_natural(GUEST_RFLAGS);
+	s->event = vcpu->event.info &
+		   (INTR_INFO_VALID_MASK | INTR_INFO_VECTOR_MASK);
 }
 
 static void read_segments(struct dune_vcpu *vcpu, struct dune_state *s)

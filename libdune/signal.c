@@ -202,7 +202,8 @@ bool dune_signal_deliver(struct cpu *cpu)
 	if (cpu->signal_state != SIGNAL_PENDING)
 		return false;
 	get_state(cpu, &state);
-	if (!dune_signal_settle(cpu, &state))
+	/* A trap would be lost, as its instruction is done: then its handler asks for the signal. */
+	if (state.event || !dune_signal_settle(cpu, &state))
 		return false;
 	give(cpu, &state, NULL);
 	return true;

@@ -199,7 +199,14 @@ struct dune_state {
 	__u32 idt_limit;
 	__u32 tss_limit;
 	__u32 pad1;
-	__u64 reserved[8];
+	/*
+	 * OUT, with REGS: the exception that the next entry delivers before
+	 * anything else, DUNE_INJECT_VALID and its vector; or 0. To write REGS
+	 * drops it: a fault comes again, but the trap of an instruction that is
+	 * done does not.
+	 */
+	__u64 event;
+	__u64 reserved[7];
 };
 
 /* DUNE_GET_STATS, on a vm (sum over its vcpus, past ones too) or a vcpu. */

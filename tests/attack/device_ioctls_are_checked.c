@@ -290,11 +290,14 @@ static void reserved_fields_are_zero(void)
 	CHECK_ERRNO(ioctl(raw.device, DUNE_CREATE_VCPU, 1), EINVAL);
 	CHECK_ERRNO(ioctl(raw.device, DUNE_FLUSH_TLB, 1), EINVAL);
 	CHECK_ERRNO(ioctl(raw.vcpu, DUNE_RUN, 1), EINVAL);
-	for (int i = 0; i < 8; i++) {
+	for (size_t i = 0; i < sizeof(state.reserved) / sizeof(state.reserved[0]); i++) {
 		state = raw_state(&raw);
 		state.reserved[i] = 1;
 		CHECK_ERRNO(ioctl(raw.vcpu, DUNE_SET_STATE, &state), EINVAL);
 	}
+	state = raw_state(&raw);
+	state.event = ~0ull; /* not one of them: what DUNE_GET_STATE said may come back */
+	CHECK_OK(ioctl(raw.vcpu, DUNE_SET_STATE, &state));
 	state = raw_state(&raw);
 	state.pad0 = 1;
 	CHECK_ERRNO(ioctl(raw.vcpu, DUNE_SET_STATE, &state), EINVAL);

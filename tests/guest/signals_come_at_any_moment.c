@@ -270,6 +270,41 @@ static void forks_in_a_loop(void)
 	CHECK_EQ(*in_children, 0);
 }
 
+/* ---- Traps, whose instruction is done and does not come again ---- */
+
+static volatile unsigned long steps;
+extern const char steps_end[];
+
+__attribute__((target("general-regs-only"))) static void count_step(struct dune_frame *frame)
+{
+	steps++;
+	if (frame->rip == (uint64_t)steps_end)
+		frame->rflags &= ~0x100ull; /* TF */
+}
+
+static void single_steps(void)
+{
+	begin();
+	CHECK_EQ(dune_set_handler(1, count_step, 0), 0);
+	while (ticks_go_on()) {
+		steps = 0;
+		__asm__ volatile("pushf\n\t"
+				 "orq $0x100, (%%rsp)\n\t"
+				 "popf\n\t"
+				 "mov $100, %%ecx\n"
+				 "1:\n\t"
+				 "dec %%ecx\n\t"
+				 "jnz 1b\n"
+				 "steps_end:\n\t"
+				 "nop"
+				 :
+				 :
+				 : "rcx", "memory", "cc");
+		CHECK_EQ(steps, 201);
+	}
+	ticks_end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -278,6 +313,7 @@ int main(void)
 		guest_test(accesses_that_are_mended),
 		guest_test(jumps_from_faults),
 		guest_test(breakpoints),
+		guest_test(single_steps),
 		guest_test(two_timers),
 		guest_test(handlers_that_are_given_up),
 		guest_test(handlers_that_are_changed),
