@@ -10,6 +10,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <ucontext.h>
 
@@ -153,9 +154,11 @@ static void end_first_process(const char *code, int signal)
 {
 	pid_t child;
 
+	CHECK_OK(prctl(PR_SET_PDEATHSIG, SIGKILL)); /* none must go on for ever alone */
 	CHECK_OK(unshare(CLONE_NEWPID));
 	child = harness_fork();
 	if (!child) {
+		CHECK_OK(prctl(PR_SET_PDEATHSIG, SIGKILL));
 		CHECK_EQ(getpid(), 1);
 		enter_dune();
 		((void (*)(void *))code)(NULL);
