@@ -351,7 +351,7 @@ bool random_guest_damage(struct random *random, struct dune_state *state,
 		/* The kernel takes VMXE, which is there anyway. */
 		return state->cr4 & ~limits->caps.cr4_allowed & ~(1ull << 13) & ~(1ull << 5);
 	case 6:
-		state->reserved[random_below(random, 8)] = value;
+		state->reserved[random_below(random, sizeof(state->reserved) / 8)] = value;
 		return value;
 	default:
 		state->gdt_limit = 0x10000 | value;
