@@ -235,15 +235,11 @@ int dune_ept_clear_tile(struct dune_ept *ept, u32 tile)
 
 int dune_ept_init(struct dune_ept *ept, struct mm_struct *mm)
 {
-	int err = dune_tiles_init(&ept->tiles);
+	int err = dune_ept_tables_init(&ept->tables);
 
 	if (err)
 		return err;
-	err = dune_ept_tables_init(&ept->tables);
-	if (err) {
-		dune_tiles_exit(&ept->tiles);
-		return err;
-	}
+	dune_tiles_init(&ept->tiles);
 	ept->eptp = __pa(ept->tables.root) | VMX_EPTP_MT_WB | VMX_EPTP_PWL_4;
 	ept->mm = mm;
 	spin_lock_init(&ept->lock);

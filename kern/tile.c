@@ -5,15 +5,9 @@
  * as the CPU's physical addresses, and most vms show a few tiles of it.
  */
 #include <linux/gfp.h>
-#include <linux/slab.h>
 
 #include "tile.h"
 #include "vmx.h"
-
-static unsigned int nr_pages(void)
-{
-	return DIV_ROUND_UP(dune_vmx_caps.nr_tiles, DUNE_TILES_PER_PAGE);
-}
 
 /* The slot of a tile, its page made if need be. */
 static u32 *tile_slot(struct dune_tiles *tiles, u32 tile)
@@ -73,22 +67,17 @@ void dune_tile_forget(struct dune_tiles *tiles, u64 hva)
 	xa_erase(&tiles->pieces, hva >> DUNE_TILE_SHIFT);
 }
 
-int dune_tiles_init(struct dune_tiles *tiles)
+/* tiles is zeroed. */
+void dune_tiles_init(struct dune_tiles *tiles)
 {
-	tiles->pages = kcalloc(nr_pages(), sizeof(*tiles->pages),
-			       GFP_KERNEL_ACCOUNT);
-	if (!tiles->pages)
-		return -ENOMEM;
 	xa_init_flags(&tiles->pieces, XA_FLAGS_ACCOUNT);
-	return 0;
 }
 
 void dune_tiles_exit(struct dune_tiles *tiles)
 {
 	unsigned int i;
 
-	for (i = 0; i < nr_pages(); i++)
+	for (i = 0; i < DUNE_TILE_PAGES; i++)
 		free_page((unsigned long)tiles->pages[i]);
-	kfree(tiles->pages);
 	xa_destroy(&tiles->pieces);
 }

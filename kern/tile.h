@@ -6,7 +6,6 @@
 #ifndef DUNE_TILE_H
 #define DUNE_TILE_H
 
-#include <linux/nospec.h>
 #include <linux/types.h>
 #include <linux/xarray.h>
 
@@ -16,14 +15,17 @@
 #define DUNE_TILE_SIZE (1ULL << DUNE_TILE_SHIFT)
 #define DUNE_NO_HVA (~0ULL)
 #define DUNE_TILES_PER_PAGE (PAGE_SIZE / sizeof(u32))
+/* For all that EPT can translate with four levels. */
+#define DUNE_TILE_PAGES (BIT_ULL(48) / DUNE_TILE_SIZE / DUNE_TILES_PER_PAGE)
 
 /* Changed under vm->lock; read without. */
 struct dune_tiles {
-	u32 **pages; /* tile number -> 1 + (hva >> 30), in pages; 0: none */
+	/* tile number -> 1 + (hva >> 30); 0: none */
+	u32 *pages[DUNE_TILE_PAGES];
 	struct xarray pieces; /* hva >> 30 -> tile number */
 };
 
-int dune_tiles_init(struct dune_tiles *tiles);
+void dune_tiles_init(struct dune_tiles *tiles);
 void dune_tiles_exit(struct dune_tiles *tiles);
 
 int dune_tile_show(struct dune_tiles *tiles, u32 tile, u64 hva);
@@ -38,8 +40,9 @@ static inline u64 dune_tile_hva(const struct dune_tiles *tiles, u64 gpa)
 
 	if (unlikely(tile >= dune_vmx_caps.nr_tiles))
 		return DUNE_NO_HVA;
-	tile = array_index_nospec(tile, dune_vmx_caps.nr_tiles);
-	page = READ_ONCE(tiles->pages[tile / DUNE_TILES_PER_PAGE]);
+	/* The guest chooses it: speculation, too, is to stay in the table. */
+	page = READ_ONCE(
+		tiles->pages[tile / DUNE_TILES_PER_PAGE % DUNE_TILE_PAGES]);
 	if (unlikely(!page))
 		return DUNE_NO_HVA;
 	piece = READ_ONCE(page[tile % DUNE_TILES_PER_PAGE]);
