@@ -7,8 +7,10 @@
 #include "guest.h"
 
 #include <poll.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/select.h>
 #include <sys/syscall.h>
 #include <ucontext.h>
@@ -280,6 +282,43 @@ static void at_the_programs_own_instruction(void)
 	as_outside(be_interrupted, 3);
 }
 
+/* ---- Protection keys, which system calls obey -------------------------------------- */
+
+static sigjmp_buf back;
+
+static void jump(int signal)
+{
+	siglongjmp(back, signal);
+}
+
+static uint32_t read_pkru(void)
+{
+	uint32_t pkru, high;
+
+	__asm__ volatile(".byte 0x0f, 0x01, 0xee" : "=a"(pkru), "=d"(high) : "c"(0));
+	return pkru;
+}
+
+/* Seen outside, where a handler has left its own: inside the register cannot be read. */
+static void with_the_keys_of_a_handler(void)
+{
+	uint32_t before;
+
+	TEST_REQUIRE(pkey_alloc(0, 0) > 0, "a CPU without protection keys");
+	CHECK_OK(pkey_set(2, 0));
+	before = read_pkru();
+	CHECK(signal(SIGUSR1, jump) != SIG_ERR);
+	enter_dune();
+	if (!sigsetjmp(back, 1))
+		raise(SIGUSR1);
+	CHECK_EQ(dune_leave(), 0);
+	CHECK(read_pkru() != before);
+	before = read_pkru();
+	if (!sigsetjmp(back, 1))
+		raise(SIGUSR1);
+	CHECK_EQ(before, read_pkru());
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -289,6 +328,7 @@ int main(void)
 		guest_test(interrupting_calls),
 		guest_test(restarting_calls_outside),
 		guest_test(at_the_programs_own_instruction),
+		guest_test(with_the_keys_of_a_handler),
 	};
 
 	return run_guest_tests(tests);
