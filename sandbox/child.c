@@ -100,7 +100,6 @@ static void begin_child(struct sandbox *box, const uint64_t fds[SANDBOX_FD_WORDS
 {
 	box->is_child = true;
 	sandbox_report_leave(box);
-	box->signals.pending = 0;
 	memset(box->calls, 0, sizeof(box->calls));
 	memset(box->errors, 0, sizeof(box->errors));
 	/* Without knowing which descriptors are ours the program must not go on. */

@@ -191,7 +191,6 @@ static long run_next(const struct sandbox_call *call, struct start *next)
 		.program_fd = next->fd,
 		.count = box->count,
 		.is_child = box->is_child,
-		.blocked = box->signals.blocked,
 	};
 	long result = sandbox_handover_write(&handover, next->path, box->libraries, &next->argv,
 					     &next->envp);

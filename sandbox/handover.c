@@ -6,7 +6,6 @@
 #include "handover.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,9 +71,8 @@ int sandbox_handover_write(const struct sandbox_handover *handover, const char *
 	char option[128];
 	int result;
 
-	snprintf(option, sizeof(option), OPTION "%d,%d,%d,%d,%d,%" PRIx64, handover->trace_fd,
-		 handover->report_fd, handover->program_fd, handover->count, handover->is_child,
-		 handover->blocked);
+	snprintf(option, sizeof(option), OPTION "%d,%d,%d,%d,%d", handover->trace_fd,
+		 handover->report_fd, handover->program_fd, handover->count, handover->is_child);
 	result = sandbox_strings_insert(argv, path);
 	if (!result)
 		result = sandbox_strings_insert(argv, option);
@@ -100,9 +98,8 @@ int sandbox_handover_read(char *const *argv, struct sandbox_handover *handover)
 {
 	int count, is_child;
 
-	if (sscanf(argv[1], OPTION "%d,%d,%d,%d,%d,%" SCNx64, &handover->trace_fd,
-		   &handover->report_fd, &handover->program_fd, &count, &is_child,
-		   &handover->blocked) != 6)
+	if (sscanf(argv[1], OPTION "%d,%d,%d,%d,%d", &handover->trace_fd, &handover->report_fd,
+		   &handover->program_fd, &count, &is_child) != 5)
 		return -EINVAL;
 	handover->count = count;
 	handover->is_child = is_child;

@@ -27,7 +27,6 @@ struct sandbox_handover {
 	int trace_fd, report_fd; /* stay open across execve(); -1: none */
 	int program_fd;		 /* does, too: the name may be gone, as that of a descriptor is */
 	bool count, is_child;
-	uint64_t blocked; /* signals */
 };
 
 /* Appends a copy; puts a copy before the first. 0 or -ENOMEM. */

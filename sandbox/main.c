@@ -24,7 +24,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 const char *argp_program_version = "dune-sandbox 0.1";
@@ -200,7 +199,6 @@ static int take_over(char *const *argv, struct start *start)
 	sandbox.report_fd = handover.report_fd;
 	sandbox.count = handover.count;
 	sandbox.is_child = handover.is_child;
-	sandbox.signals.blocked = handover.blocked;
 	fcntl(sandbox.trace_fd, F_SETFD, FD_CLOEXEC);
 	fcntl(sandbox.report_fd, F_SETFD, FD_CLOEXEC);
 	fcntl(handover.program_fd, F_SETFD, FD_CLOEXEC);
@@ -243,14 +241,11 @@ static int hide_from_cores(void)
 	return result;
 }
 
-/* What is ignored stays so in a new program, and what is blocked. */
+/* What is ignored stays so in a new program. */
 static void inherit_signals(void)
 {
 	struct sigaction action;
-	uint64_t blocked = 0;
 
-	dune_syscall(SYS_rt_sigprocmask, 0, 0, (long)&blocked, sizeof(blocked), 0, 0);
-	sandbox.signals.blocked |= blocked;
 	for (int signal = 1; signal <= SANDBOX_NR_SIGNALS; signal++)
 		if (!sigaction(signal, NULL, &action) && action.sa_handler == SIG_IGN)
 			sandbox.signals.action[signal].handler = (uint64_t)SIG_IGN;

@@ -121,7 +121,7 @@ long emulate_select(struct sandbox_call *call)
 	return result;
 }
 
-/* The last argument points to a pointer to a signal mask, which like all masks is not forwarded. */
+/* The last argument points to a pointer to a signal mask, and its size. */
 long emulate_pselect6(struct sandbox_call *call)
 {
 	uint64_t mask[2];
@@ -130,7 +130,7 @@ long emulate_pselect6(struct sandbox_call *call)
 		if (sandbox_space_read(mask, call->arg[5], sizeof(mask)) ||
 		    (mask[0] && sandbox_space_check(mask[0], sizeof(uint64_t))))
 			return -EFAULT;
-		call->arg[5] = 0;
+		call->arg[5] = (uint64_t)mask;
 	}
 	return emulate_select(call);
 }

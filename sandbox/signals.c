@@ -1,51 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Signals as ring 3 sees them: what it asks for is kept here, and told to the kernel as far as the
- * kernel may know. Called from syscall.c in ring 0.
+ * Signals as ring 3 sees them: handlers are kept here, and told to the kernel as far as the kernel may
+ * know. Masks, and what waits behind them, are the kernel's alone. Called from syscall.c in ring 0.
  */
 #include "signals.h"
 #include "process.h"
 #include "sandbox.h"
 
-#include <dune.h>
 #include <errno.h>
 #include <signal.h>
 #include <sys/pidfd.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-static uint64_t bit(int signal)
-{
-	return 1ull << (signal - 1);
-}
-
-#define UNBLOCKABLE (bit(SIGKILL) | bit(SIGSTOP))
-
-/* Of the CPU. What the program's own exceptions become, the sandbox says; the runtime's are never held back. */
-static bool is_synchronous(int signal)
-{
-	return signal == SIGSEGV || signal == SIGBUS || signal == SIGILL || signal == SIGFPE ||
-	       signal == SIGTRAP;
-}
-
-static uint64_t kernel_mask(uint64_t blocked)
-{
-	for (int signal = 1; signal <= SANDBOX_NR_SIGNALS; signal++)
-		if (is_synchronous(signal))
-			blocked &= ~bit(signal);
-	return blocked;
-}
-
-/* What others send waits in the kernel. */
-static void block(struct sandbox_signals *signals, uint64_t blocked)
-{
-	uint64_t mask = kernel_mask(blocked);
-
-	if (mask != kernel_mask(signals->blocked))
-		dune_syscall(SYS_rt_sigprocmask, SIG_SETMASK, (long)&mask, 0, sizeof(mask), 0, 0);
-	signals->blocked = blocked;
-}
 
 static bool ignored_by_default(int signal)
 {
@@ -55,39 +21,6 @@ static bool ignored_by_default(int signal)
 static bool stops_by_default(int signal)
 {
 	return signal == SIGSTOP || signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU;
-}
-
-/* A signal that the program sent to itself. */
-static long deliver(struct sandbox_call *call, int signal)
-{
-	struct sandbox_signals *signals = &call->box->signals;
-	uint64_t handler = signals->action[signal].handler;
-
-	if (signals->blocked & bit(signal)) {
-		signals->pending |= bit(signal);
-		return 0;
-	}
-	signals->pending &= ~bit(signal);
-	if (handler == (uint64_t)SIG_IGN ||
-	    (handler == (uint64_t)SIG_DFL && ignored_by_default(signal)))
-		return 0;
-	if (handler != (uint64_t)SIG_DFL)
-		return 0; /* handlers are not run yet: see struct sandbox_signals */
-	if (stops_by_default(signal))
-		return kill(getpid(), SIGSTOP) ? -errno : 0;
-	return sandbox_process_end(call, 128 + signal, signal);
-}
-
-static void deliver_pending(struct sandbox_call *call)
-{
-	uint64_t now = call->box->signals.pending & ~call->box->signals.blocked;
-
-	while (now && !call->box->end.signal) {
-		int signal = __builtin_ctzll(now) + 1;
-
-		now &= now - 1;
-		deliver(call, signal);
-	}
 }
 
 /* A process that this one started and has not waited for yet, which therefore stays what it is. */
@@ -125,13 +58,34 @@ static long signal_child(struct sandbox_call *call, int pid)
 	return result;
 }
 
+static bool is_blocked(int signal)
+{
+	sigset_t mask;
+
+	return !sigprocmask(SIG_BLOCK, NULL, &mask) && sigismember(&mask, signal) == 1;
+}
+
+/* A signal that the program sends to itself. One that is blocked waits in the kernel, as others do. */
 static long signal_self(struct sandbox_call *call, bool is_self, int signal)
 {
+	uint64_t handler;
+
 	if (signal < 0 || signal > SANDBOX_NR_SIGNALS)
 		return -EINVAL;
 	if (!is_self)
 		return -EPERM;
-	return signal ? deliver(call, signal) : 0;
+	if (!signal)
+		return 0;
+	handler = call->box->signals.action[signal].handler;
+	if (handler != (uint64_t)SIG_DFL && handler != (uint64_t)SIG_IGN)
+		return 0; /* handlers are not run yet: see struct sandbox_signals */
+	if (is_blocked(signal))
+		return sandbox_call_forward(call);
+	if (handler == (uint64_t)SIG_IGN || ignored_by_default(signal))
+		return 0;
+	if (stops_by_default(signal))
+		return kill(getpid(), SIGSTOP) ? -errno : 0;
+	return sandbox_process_end(call, 128 + signal, signal);
 }
 
 long emulate_kill(struct sandbox_call *call)
@@ -176,7 +130,8 @@ static void tell_kernel(int signal, uint64_t handler, uint64_t flags)
 	    (handler != (uint64_t)SIG_DFL && !asks_to_end(signal) && !ignored_by_default(signal) &&
 	     !stops_by_default(signal)))
 		action.sa_handler = SIG_IGN;
-	if (!is_synchronous(signal))
+	if (signal != SIGSEGV && signal != SIGBUS && signal != SIGILL && signal != SIGFPE &&
+	    signal != SIGTRAP)
 		sigaction(signal, &action, NULL);
 }
 
@@ -210,71 +165,8 @@ long emulate_rt_sigaction(struct sandbox_call *call)
 	if (call->arg[1]) {
 		*action = new;
 		tell_kernel(signal, new.handler, new.flags);
-		if (new.handler == (uint64_t)SIG_IGN)
-			call->box->signals.pending &= ~bit(signal);
 	}
 	return 0;
-}
-
-long emulate_rt_sigprocmask(struct sandbox_call *call)
-{
-	struct sandbox_signals *signals = &call->box->signals;
-	uint64_t old = signals->blocked, set = 0;
-
-	if (call->arg[3] != sizeof(uint64_t))
-		return -EINVAL;
-	if (call->arg[1]) {
-		if (sandbox_space_read(&set, call->arg[1], sizeof(set)))
-			return -EFAULT;
-		switch ((int)call->arg[0]) {
-		case SIG_BLOCK:
-			block(signals, old | (set & ~UNBLOCKABLE));
-			break;
-		case SIG_UNBLOCK:
-			block(signals, old & ~set);
-			break;
-		case SIG_SETMASK:
-			block(signals, set & ~UNBLOCKABLE);
-			break;
-		default:
-			return -EINVAL;
-		}
-	}
-	if (call->arg[2] && sandbox_space_write(call->arg[2], &old, sizeof(old)))
-		return -EFAULT;
-	deliver_pending(call);
-	return 0;
-}
-
-long emulate_rt_sigpending(struct sandbox_call *call)
-{
-	const struct sandbox_signals *signals = &call->box->signals;
-	uint64_t pending = 0;
-
-	if (call->arg[1] > sizeof(pending))
-		return -EINVAL;
-	dune_syscall(SYS_rt_sigpending, (long)&pending, sizeof(pending), 0, 0, 0, 0);
-	pending |= signals->pending & signals->blocked;
-	return sandbox_space_write(call->arg[0], &pending, call->arg[1]);
-}
-
-/* Waits for a signal that ends the program: no other one can arrive yet. */
-long emulate_rt_sigsuspend(struct sandbox_call *call)
-{
-	struct sandbox_signals *signals = &call->box->signals;
-	uint64_t old = signals->blocked, set, mask;
-
-	if (call->arg[1] != sizeof(set))
-		return -EINVAL;
-	if (sandbox_space_read(&set, call->arg[0], sizeof(set)))
-		return -EFAULT;
-	signals->blocked = set & ~UNBLOCKABLE;
-	mask = kernel_mask(signals->blocked);
-	deliver_pending(call);
-	if (!call->box->end.signal)
-		dune_syscall(SYS_rt_sigsuspend, (long)&mask, sizeof(mask), 0, 0, 0, 0);
-	signals->blocked = old;
-	return -EINTR;
 }
 
 /* No frame was ever pushed, so this one is forged. */

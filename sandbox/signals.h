@@ -25,7 +25,6 @@ struct sandbox_sigaction {
  */
 struct sandbox_signals {
 	struct sandbox_sigaction action[SANDBOX_NR_SIGNALS + 1]; /* by number */
-	uint64_t blocked, pending;				 /* bit n - 1 for signal n */
 	struct {
 		uint64_t stack;
 		uint32_t flags, pad;
@@ -43,9 +42,6 @@ long emulate_kill(struct sandbox_call *call);
 long emulate_tkill(struct sandbox_call *call);
 long emulate_tgkill(struct sandbox_call *call);
 long emulate_rt_sigaction(struct sandbox_call *call);
-long emulate_rt_sigprocmask(struct sandbox_call *call);
-long emulate_rt_sigpending(struct sandbox_call *call);
-long emulate_rt_sigsuspend(struct sandbox_call *call);
 long emulate_rt_sigreturn(struct sandbox_call *call);
 long emulate_sigaltstack(struct sandbox_call *call);
 

@@ -106,9 +106,6 @@ static int prepare_argument(struct sandbox_call *call, int i)
 		return sandbox_space_check(value, call->size);
 	case ARG_SIZE:
 		return prepare_size(call, i);
-	case ARG_SIGSET:
-		call->arg[i] = 0;
-		return sandbox_space_check(value, sizeof(uint64_t));
 	}
 	return -EFAULT;
 }

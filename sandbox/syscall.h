@@ -36,7 +36,6 @@ enum sandbox_arg_kind {
 	ARG_OUT_IOVEC,
 	ARG_OUT_SIZED, /* writes as many bytes as the ARG_SIZE in argument count - 1 says */
 	ARG_SIZE,      /* a socklen_t read and written; forwarded from a copy */
-	ARG_SIGSET,    /* a signal mask for the time of the call; checked, but forwarded as NULL */
 };
 
 /* How trace.c shows it; SHOW_KIND: the kind says all. */

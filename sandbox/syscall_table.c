@@ -80,7 +80,7 @@
 #define ADDRESS			{ .kind = ARG_ADDRESS }
 #define PATH			{ .kind = ARG_STRING }
 #define OPT_PATH		{ .kind = ARG_STRING, .optional = true }
-#define SIGSET			{ .kind = ARG_SIGSET, .optional = true }
+#define OPT_SIGSET		OPT_IN(8, SHOW_SIGSET)
 #define SOCKLEN			{ .kind = ARG_SIZE }
 #define OPT_SOCKLEN		{ .kind = ARG_SIZE, .optional = true }
 
@@ -224,7 +224,7 @@ static const struct sandbox_row table[] = {
 	EMULATE(ioctl, ioctl, FD, FLAGS(ioctl), ADDRESS),
 	EMULATE(poll, poll, INOUT_ARRAY(sizeof(struct pollfd), 1, SHOW_POLL), UINT, INT),
 	EMULATE(ppoll, ppoll, INOUT_ARRAY(sizeof(struct pollfd), 1, SHOW_POLL), UINT,
-		OPT_INOUT_TIMESPEC, SIGSET, SIZE),
+		OPT_INOUT_TIMESPEC, OPT_SIGSET, SIZE),
 	EMULATE(select, select, INT, OPT_FD_SET, OPT_FD_SET, OPT_FD_SET,
 		OPT_INOUT(sizeof(struct timeval), SHOW_TIMEVAL)),
 	EMULATE(pselect6, pselect6, INT, OPT_FD_SET, OPT_FD_SET, OPT_FD_SET, OPT_INOUT_TIMESPEC,
@@ -234,7 +234,7 @@ static const struct sandbox_row table[] = {
 	ALLOW(epoll_ctl, FD, INT, FD, OPT_IN(sizeof(struct epoll_event), SHOW_KIND)),
 	ALLOW(epoll_wait, FD, OUT_ARRAY(sizeof(struct epoll_event), 2, SHOW_KIND), INT, INT),
 	ALLOW(epoll_pwait, FD, OUT_ARRAY(sizeof(struct epoll_event), 2, SHOW_KIND), INT, INT,
-	      SIGSET, SIZE),
+	      OPT_SIGSET, SIZE),
 	ALLOW(eventfd, UINT),
 	ALLOW(eventfd2, UINT, INT),
 	ALLOW(timerfd_create, FLAGS(clock), INT),
@@ -284,10 +284,9 @@ static const struct sandbox_row table[] = {
 	EMULATE(rt_sigaction, rt_sigaction, SIGNAL,
 		OPT_IN(sizeof(struct sandbox_sigaction), SHOW_SIGACTION),
 		OPT_OUT(sizeof(struct sandbox_sigaction), SHOW_SIGACTION), SIZE),
-	EMULATE(rt_sigprocmask, rt_sigprocmask, FLAGS(sigmask_how), OPT_IN(8, SHOW_SIGSET),
-		OPT_OUT(8, SHOW_SIGSET), SIZE),
-	EMULATE(rt_sigpending, rt_sigpending, OUT_BYTES(1), SIZE),
-	EMULATE(rt_sigsuspend, rt_sigsuspend, IN_STRUCT(8, SHOW_SIGSET), SIZE),
+	ALLOW(rt_sigprocmask, FLAGS(sigmask_how), OPT_SIGSET, OPT_OUT(8, SHOW_SIGSET), SIZE),
+	ALLOW(rt_sigpending, OUT_BYTES(1), SIZE),
+	ALLOW(rt_sigsuspend, IN_STRUCT(8, SHOW_SIGSET), SIZE),
 	LEAVE(rt_sigreturn, rt_sigreturn),
 	EMULATE(sigaltstack, sigaltstack, OPT_IN(sizeof(stack_t), SHOW_KIND),
 		OPT_OUT(sizeof(stack_t), SHOW_KIND)),

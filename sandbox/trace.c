@@ -181,9 +181,6 @@ static void add_argument(struct sandbox_line *line, const struct sandbox_call *c
 		else
 			sandbox_line_add(line, "NULL");
 		break;
-	case ARG_SIGSET:
-		add_pointer(line, value);
-		break;
 	}
 }
 

@@ -7,7 +7,10 @@
 #include "sandboxed.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
+#include <sys/epoll.h>
+#include <sys/select.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <time.h>
@@ -206,6 +209,50 @@ static void blocked_ones_from_outside_wait(void)
 	}
 }
 
+/* With another mask for that time, which lets through what is blocked otherwise. */
+static void wait_with(int how, const sigset_t *mask)
+{
+	struct epoll_event event;
+
+	if (how == 0)
+		ppoll(NULL, 0, NULL, mask);
+	else if (how == 1)
+		pselect(0, NULL, NULL, NULL, NULL, mask);
+	else if (how == 2)
+		epoll_pwait(epoll_create1(0), &event, 1, -1, mask);
+	else
+		sigsuspend(mask);
+}
+
+static void waits_have_masks_of_their_own(void)
+{
+	sigset_t none;
+	pid_t child;
+	int ends[2];
+	char byte;
+
+	sigemptyset(&none);
+	for (int how = 0; how < 8; how++) {
+		CHECK_EQ(pipe(ends), 0);
+		child = fork();
+		CHECK(child >= 0);
+		if (!child) {
+			block(SIGTERM);
+			CHECK_EQ(write(ends[1], "", 1), 1);
+			if (how >= 4) /* it waits already */
+				CHECK_EQ(raise(SIGTERM), 0);
+			wait_with(how % 4, &none);
+			_exit(1);
+		}
+		CHECK_EQ(read(ends[0], &byte, 1), 1);
+		if (how < 4) {
+			sleep_ms(20);
+			CHECK_EQ(kill(child, SIGTERM), 0);
+		}
+		CHECK_EQ(inside_wait(child), 128 + SIGTERM);
+	}
+}
+
 /* One that was pending is delivered when it is let through. */
 static void wait_for_a_pending_signal(void)
 {
@@ -255,6 +302,7 @@ static const struct inside_case cases[] = {
 	inside_case(requests_to_end_do),
 	inside_case(blocked_ones_from_outside_wait),
 	inside_case(end_by_what_is_pending),
+	inside_case(waits_have_masks_of_their_own),
 	inside_case(children_are_waited_for),
 	inside_case(children_may_vanish),
 	inside_case(wait_for_a_pending_signal),
@@ -293,6 +341,7 @@ int main(int argc, char **argv)
 		inside_test(others_do_not_end_it),
 		inside_test(requests_to_end_do),
 		inside_test(blocked_ones_from_outside_wait),
+		inside_test(waits_have_masks_of_their_own),
 		inside_test(children_are_waited_for),
 		inside_test(children_may_vanish),
 		inside_test(new_programs_have_no_handlers),

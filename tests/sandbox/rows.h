@@ -26,7 +26,6 @@ static inline bool row_is_pointer(const struct sandbox_arg *arg)
 	case ARG_OUT_IOVEC:
 	case ARG_OUT_SIZED:
 	case ARG_SIZE:
-	case ARG_SIGSET:
 		return true;
 	case ARG_NONE:
 	case ARG_LONG:
