@@ -239,15 +239,21 @@ static void waits_have_masks_of_their_own(void)
 		if (!child) {
 			block(SIGTERM);
 			CHECK_EQ(write(ends[1], "", 1), 1);
-			if (how >= 4) /* it waits already */
+			if (how >= 4) { /* it waits already */
 				CHECK_EQ(raise(SIGTERM), 0);
+				CHECK(is_pending(SIGTERM));
+				CHECK_EQ(write(ends[1], "", 1), 1);
+			}
 			wait_with(how % 4, &none);
 			_exit(1);
 		}
+		close(ends[1]);
 		CHECK_EQ(read(ends[0], &byte, 1), 1);
 		if (how < 4) {
 			sleep_ms(20);
 			CHECK_EQ(kill(child, SIGTERM), 0);
+		} else {
+			CHECK_EQ(read(ends[0], &byte, 1), 1);
 		}
 		CHECK_EQ(inside_wait(child), 128 + SIGTERM);
 	}
