@@ -87,7 +87,8 @@ struct tss {
 	uint16_t io_map; /* beyond the limit: ring 3 has no ports */
 } __attribute__((packed));
 
-#define NR_HOLDS 8
+#define NR_LEVELS 11 /* of all trap stacks */
+#define NR_HOLDS  8
 
 /* A signal handler that interrupted handlers of exceptions (signal_stack.c): where its
  * frame is, the bottom of the alternate stack if it is there, and its own IST. */

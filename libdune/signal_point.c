@@ -21,7 +21,6 @@
 #include "trap.h"
 
 #define SYSCALL_BYTES 2
-#define NR_LEVELS     11 /* of all trap stacks */
 
 static bool is_between(uint64_t address, const char *start, const char *end)
 {

@@ -23,7 +23,6 @@
 #include "hypercall.h"
 #include "trap.h"
 
-#define NR_LEVELS    11 /* of all trap stacks */
 #define RED_ZONE     128
 #define AUTODISARM   (1u << 31)
 #define NR_OF(array) (sizeof(array) / sizeof((array)[0]))

@@ -316,7 +316,7 @@ static uint64_t ist2_after(const struct cpu *cpu, const struct dune_frame *frame
 {
 	uint64_t bottom = (uint64_t)cpu + CPU_IST2_BOTTOM, ist = cpu->tss.ist[1];
 
-	while (frame) {
+	for (int i = 0; i < NR_LEVELS && frame; i++) {
 		if ((uint64_t)frame - bottom < CPU_IST2_TOP - CPU_IST2_BOTTOM)
 			ist += CPU_IST_LEVEL;
 		if (dune_frame_is_user(frame))
