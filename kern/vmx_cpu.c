@@ -22,13 +22,12 @@
 
 static DEFINE_MUTEX(own_lock); /* the CPU hotplug lock nests inside */
 static unsigned int own_users;
-static int
-	own_state; /* of CPU hotplug: VMX on and off, while there are users */
+static int own_state; /* CPU hotplug's, while there are users */
 static bool own_active; /* CPUs that come online turn VMX on */
 static bool going_down; /* for reboot: VMX stays off */
 static DEFINE_PER_CPU(void *, vmxon_region);
 static DEFINE_PER_CPU(bool, own_on);
-static int clear_state; /* of CPU hotplug: VMCSs out of a CPU that goes */
+static int clear_state; /* CPU hotplug's, too: a CPU that goes loses VMCSs */
 
 /* On the CPU itself, interrupts off. */
 static int cpu_on(void)
