@@ -205,37 +205,9 @@ static noinline int report_strange(struct dune_vcpu *vcpu, u32 reason)
 
 /* ---- Instructions -------------------------------------------------------- */
 
-/*
- * The host's CPUID, less what we do not offer: VMX, MONITOR, and what lives in
- * state or MSRs that the guest cannot reach.
- */
 static int handle_cpuid(struct dune_vcpu *vcpu)
 {
-	u64 *gpr = vcpu->run->gpr;
-	u32 leaf = READ_ONCE(gpr[DUNE_RAX]), subleaf = READ_ONCE(gpr[DUNE_RCX]);
-	u32 eax = leaf, ebx, ecx = subleaf, edx;
-
-	cpu_cpuid(&eax, &ebx, &ecx, &edx);
-	if (leaf == 1) {
-		ecx &= ~(BIT(3) | BIT(5) | BIT(27)); /* MONITOR VMX OSXSAVE */
-		if (vmcs_read_natural(GUEST_CR4) & X86_CR4_OSXSAVE)
-			ecx |= BIT(27);
-	} else if (leaf == 7 && subleaf == 0) {
-		ebx &= ~BIT(2); /* SGX */
-		/* PKU OSPKE WAITPKG SHSTK LA57 ENQCMD SGX_LC */
-		ecx &= ~(BIT(3) | BIT(4) | BIT(5) | BIT(7) | BIT(16) | BIT(29) |
-			 BIT(30));
-		edx &= ~(BIT(5) | BIT(18) | BIT(20) | BIT(22) | BIT(24) |
-			 BIT(25)); /* UINTR PCONFIG IBT AMX */
-	} else if (leaf == 7 && subleaf == 1) {
-		ecx &= ~BIT(5); /* MSR_IMM */
-	} else if (leaf == 0xd && subleaf == 1) {
-		eax &= ~(BIT(3) | BIT(4)); /* XSAVES XFD */
-	}
-	gpr[DUNE_RAX] = eax;
-	gpr[DUNE_RBX] = ebx;
-	gpr[DUNE_RCX] = ecx;
-	gpr[DUNE_RDX] = edx;
+	dune_cpuid(vcpu->run->gpr);
 	dune_exit_skip_instruction();
 	return ACTION_REENTER;
 }

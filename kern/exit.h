@@ -3,6 +3,7 @@
 #ifndef DUNE_EXIT_H
 #define DUNE_EXIT_H
 
+#include <linux/percpu.h> /* <asm/debugreg.h> of 6.1 needs it */
 #include <asm/debugreg.h>
 #include <asm/processor-flags.h>
 
@@ -60,6 +61,9 @@ static inline u64 dune_exit_skip_instruction(void)
 		dune_exit_end_shadow(DR_STEP);
 	return rip;
 }
+
+/* cpuid.c: gpr are the guest's registers. */
+void dune_cpuid(u64 *gpr);
 
 /* msr.c: true if the guest may, with the result in or from *value. */
 bool dune_msr_read(struct dune_vcpu *vcpu, u32 msr, u64 *value);

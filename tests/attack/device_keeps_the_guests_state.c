@@ -97,6 +97,8 @@ static void cpuid_hides_what_is_not_offered(void)
 	CHECK_EQ(gpr[DUNE_RBX] & 1 << 2, 0); /* SGX */
 	CHECK_EQ(gpr[DUNE_RCX] & (1 << 3 | 1 << 4 | 1 << 5 | 1 << 7 | 1 << 16 | 1 << 30), 0);
 	CHECK_EQ(gpr[DUNE_RDX] & (1 << 5 | 1 << 18 | 1 << 20 | 1 << 22 | 1 << 24 | 1 << 25), 0);
+	run_cpuid(7, 1);
+	CHECK_EQ(gpr[DUNE_RCX] & 1 << 5, 0); /* MSR_IMM */
 	run_cpuid(0xd, 1);
 	CHECK_EQ(gpr[DUNE_RAX] & (1 << 3 | 1 << 4), 0); /* XSAVES, XFD */
 }
