@@ -169,6 +169,13 @@ static void add_limit(struct sandbox_line *line, const char *name, uint64_t valu
 		sandbox_line_add(line, "%s=%" PRIu64, name, value);
 }
 
+/* The kernel's string was in memory of ring 3 since, so it may be anything. */
+static void add_name(struct sandbox_line *line, const char *label, const char name[SYS_NMLN])
+{
+	sandbox_line_add(line, "%s", label);
+	sandbox_line_add_quoted(line, name, strnlen(name, SYS_NMLN - 1), false);
+}
+
 bool sandbox_line_add_structure(struct sandbox_line *line, enum sandbox_arg_show show,
 				const void *data)
 {
@@ -194,9 +201,10 @@ bool sandbox_line_add_structure(struct sandbox_line *line, enum sandbox_arg_show
 		sandbox_line_add(line, "}");
 		return true;
 	case SHOW_UTSNAME:
-		sandbox_line_add(line,
-				 "{sysname=\"%.64s\", nodename=\"%.64s\", release=\"%.64s\", ...}",
-				 name->sysname, name->nodename, name->release);
+		add_name(line, "{sysname=", name->sysname);
+		add_name(line, ", nodename=", name->nodename);
+		add_name(line, ", release=", name->release);
+		sandbox_line_add(line, ", ...}");
 		return true;
 	case SHOW_SIGSET:
 		sandbox_line_add_sigset(line, *(const uint64_t *)data);

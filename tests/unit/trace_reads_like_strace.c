@@ -105,6 +105,10 @@ static void names_without_an_end(void **state)
 	LINE("uname({sysname=\"" LONGEST "\", nodename=\"" LONGEST "\", release=\"" LONGEST
 	     "\", ...}) = 0",
 	     0, SYS_uname, page);
+	memcpy((void *)page, "a\nuname() = 0", 14);
+	LINE("uname({sysname=\"a\\nuname() = 0\", nodename=\"" LONGEST "\", release=\"" LONGEST
+	     "\", ...}) = 0",
+	     0, SYS_uname, page);
 }
 
 static void ends_and_unknown_calls(void **state)
