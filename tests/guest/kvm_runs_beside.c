@@ -5,11 +5,15 @@
  */
 #define _GNU_SOURCE
 #include "guest.h"
+#include "late.h"
 #include "module.h"
 #include "small_kvm.h"
 
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/mman.h>
+#include <sys/rseq.h>
 #include <sys/syscall.h>
 
 static void needs_kvm(void)
@@ -119,6 +123,69 @@ static void in_the_same_thread(void)
 	small_kvm_destroy(guest);
 }
 
+static void run_only_on(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	CHECK_OK(sched_setaffinity(0, sizeof(set), &set));
+}
+
+/* SYSCALL takes it from STAR. */
+static unsigned code_selector(void)
+{
+	unsigned selector;
+
+	__asm__ volatile("mov %%cs, %0" : "=r"(selector));
+	return selector;
+}
+
+static struct late late;
+
+static void *fill_from_cpu_1(void *unused)
+{
+	static const char page[LATE_PAGE];
+
+	run_only_on(1);
+	for (;;) {
+		late_wait(&late);
+		usleep(100); /* CPU 0 goes to KVM's guest */
+		late_fill(&late, page);
+	}
+	return unused;
+}
+
+/*
+ * A thread that sleeps in a fault gets its CPU straight from KVM, with KVM's guest in
+ * STAR, LSTAR and FMASK: the way to user mode puts them back, not the one to the guest.
+ */
+static void in_a_fault_that_sleeps(void)
+{
+	unsigned selector;
+	pthread_t thread;
+	pid_t child;
+
+	needs_kvm();
+	TEST_REQUIRE(sysconf(_SC_NPROCESSORS_ONLN) > 1, "needs two CPUs");
+	/* With rseq it would see user mode after each switch. */
+	CHECK_OK(syscall(SYS_rseq, (char *)__builtin_thread_pointer() + __rseq_offset, 32,
+			 RSEQ_FLAG_UNREGISTER, RSEQ_SIG));
+	run_only_on(0);
+	child = start_kvm_guest(-1);
+	late_userfault(&late);
+	CHECK_EQ(pthread_create(&thread, NULL, fill_from_cpu_1, NULL), 0);
+	enter_dune();
+	selector = code_selector();
+	for (int i = 0; i < 50; i++) {
+		CHECK_OK(madvise(late.pages + LATE_PAGE, LATE_PAGE, MADV_DONTNEED));
+		CHECK_EQ(*(volatile char *)(late.pages + LATE_PAGE), 0);
+		syscall(SYS_getppid);
+		CHECK_EQ(code_selector(), selector);
+	}
+	kill(child, SIGKILL);
+}
+
 /* The ioctls of KVM as system calls of a process in Dune. */
 static void made_from_inside(void)
 {
@@ -150,7 +217,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		guest_test(dune_is_held_by_kvm),       guest_test_limit(in_another_process, 60),
 		guest_test_limit(several_of_both, 60), guest_test(in_the_same_thread),
-		guest_test(made_from_inside),	       guest_test(kvm_stays_as_it_was),
+		guest_test(in_a_fault_that_sleeps),    guest_test(made_from_inside),
+		guest_test(kvm_stays_as_it_was),
 	};
 
 	return run_guest_tests(tests);

@@ -13,17 +13,28 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 
-enum { MEMORY_BYTES = 0x8000, CODE = 0x1000, DATA = 0x4000 };
-enum { CR4_OSFXSR = 1 << 9, CR4_OSXMMEXCPT = 1 << 10 };
+enum { MEMORY_BYTES = 0x8000, CODE = 0x1000, DATA = 0x4000 }; /* below DATA: the stack */
+enum { PML4 = 0x5000, PDPT = 0x6000, PAGE_DIRECTORY = 0x7000 };
+enum { PRESENT_WRITABLE = 3, LARGE = 1 << 7 };
+enum { CR0_PE = 1 << 0, CR4_PAE = 1 << 5, CR4_OSFXSR = 1 << 9, CR4_OSXMMEXCPT = 1 << 10 };
+#define CR0_PG (1U << 31)
+enum { EFER_SCE = 1 << 0, EFER_LME = 1 << 8, EFER_LMA = 1 << 10 };
+enum { CODE_SELECTOR = 8, GS_BASE = 0x1badb002 };
 
-/* MSRs that Dune's guest has values of its own for. */
-static const struct kvm_msr_entry msr_values[] = {
-	{ .index = 0xc0000081, .data = 0x0023001000000000 }, /* STAR */
-	{ .index = 0xc0000082, .data = 0x12345678 },	     /* LSTAR */
-	{ .index = 0xc0000084, .data = 0x47700 },	     /* FMASK */
-	{ .index = 0xc0000102, .data = 0x1badb002 },	     /* KERNEL_GS_BASE */
-};
-enum { NR_MSRS = sizeof(msr_values) / sizeof(msr_values[0]) };
+/* MSRs that Dune's guest, or Linux, has values of its own for. */
+enum { NR_MSRS = 4 };
+static void get_msr_values(struct kvm_msr_entry values[NR_MSRS])
+{
+	memset(values, 0, NR_MSRS * sizeof(values[0]));
+	values[0].index = 0xc0000081; /* STAR */
+	values[0].data = (uint64_t)CODE_SELECTOR << 32;
+	values[1].index = 0xc0000082; /* LSTAR */
+	values[1].data = CODE + (small_kvm_syscall - small_kvm_code);
+	values[2].index = 0xc0000084; /* FMASK */
+	values[2].data = 0x400;
+	values[3].index = 0xc0000102; /* KERNEL_GS_BASE */
+	values[3].data = GS_BASE;
+}
 
 struct msrs {
 	struct kvm_msrs head;
@@ -53,35 +64,58 @@ static int open_all(struct small_kvm *guest)
 	if (guest->vcpu < 0 || guest->run == MAP_FAILED || guest->memory == MAP_FAILED)
 		return -1;
 	memcpy(guest->memory + CODE, small_kvm_code, small_kvm_code_end - small_kvm_code);
+	*(uint64_t *)(guest->memory + PML4) = PDPT | PRESENT_WRITABLE;
+	*(uint64_t *)(guest->memory + PDPT) = PAGE_DIRECTORY | PRESENT_WRITABLE;
+	*(uint64_t *)(guest->memory + PAGE_DIRECTORY) = LARGE | PRESENT_WRITABLE;
 	region.userspace_addr = (uintptr_t)guest->memory;
 	return ioctl(guest->vm, KVM_SET_USER_MEMORY_REGION, &region);
 }
 
+/* The guest is as capable as its host: KVM lets it have what it says that it has. */
+static int set_cpuid(struct small_kvm *guest)
+{
+	struct {
+		struct kvm_cpuid2 head;
+		struct kvm_cpuid_entry2 entries[256];
+	} cpuid = { .head.nent = 256 };
+
+	return ioctl(guest->kvm, KVM_GET_SUPPORTED_CPUID, &cpuid) ||
+	       ioctl(guest->vcpu, KVM_SET_CPUID2, &cpuid);
+}
+
+/* 64-bit mode, in which alone KVM puts the first three MSRs into the CPU. */
 static int set_state(struct small_kvm *guest)
 {
 	const struct kvm_segment flat = { .limit = 0xffffffff,
-					  .selector = 16,
+					  .selector = CODE_SELECTOR + 8,
 					  .type = 3,
 					  .present = 1,
 					  .db = 1,
 					  .s = 1,
 					  .g = 1 };
-	struct kvm_regs regs = { .rip = CODE, .rdi = DATA, .rflags = 2 };
+	struct kvm_regs regs = { .rip = CODE, .rdi = DATA, .rsp = DATA, .rflags = 2 };
 	struct msrs msrs = { .head.nmsrs = NR_MSRS };
 	struct kvm_sregs sregs;
 
 	if (ioctl(guest->vcpu, KVM_GET_SREGS, &sregs))
 		return -1;
 	sregs.ds = sregs.es = sregs.fs = sregs.gs = sregs.ss = sregs.cs = flat;
-	sregs.cs.selector = 8;
+	sregs.cs.selector = CODE_SELECTOR;
 	sregs.cs.type = 11;
-	sregs.cr0 |= 1;
-	sregs.cr4 |= CR4_OSFXSR | CR4_OSXMMEXCPT;
-	memcpy(msrs.entries, msr_values, sizeof(msr_values));
-	return ioctl(guest->vcpu, KVM_SET_SREGS, &sregs) ||
+	sregs.cs.db = 0;
+	sregs.cs.l = 1;
+	sregs.cr0 |= CR0_PE | CR0_PG;
+	sregs.cr3 = PML4;
+	sregs.cr4 |= CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT;
+	sregs.efer = EFER_SCE | EFER_LME | EFER_LMA;
+	get_msr_values(msrs.entries);
+	return set_cpuid(guest) || ioctl(guest->vcpu, KVM_SET_SREGS, &sregs) ||
 	       ioctl(guest->vcpu, KVM_SET_REGS, &regs) ||
 	       ioctl(guest->vcpu, KVM_SET_MSRS, &msrs) != NR_MSRS;
 }
+
+/* What the registers that show MSRs add in a round. */
+enum { SHOWN = CODE_SELECTOR * SMALL_KVM_STEPS + GS_BASE };
 
 /* What the guest's next round must come to. */
 static uint32_t expect(struct small_kvm *guest)
@@ -90,20 +124,22 @@ static uint32_t expect(struct small_kvm *guest)
 		guest->random = guest->random * 1664525 + 1013904223;
 		guest->sum += guest->random;
 	}
-	guest->random += (uint32_t)msr_values[NR_MSRS - 1].data;
+	guest->random += SHOWN;
 	return guest->random;
 }
 
 static int compare_msrs(struct small_kvm *guest, const char **why)
 {
 	struct msrs msrs = { .head.nmsrs = NR_MSRS };
+	struct kvm_msr_entry values[NR_MSRS];
 
-	memcpy(msrs.entries, msr_values, sizeof(msr_values));
+	get_msr_values(values);
+	memcpy(msrs.entries, values, sizeof(values));
 	for (int i = 0; i < NR_MSRS; i++)
 		msrs.entries[i].data = 0;
 	*why = "an MSR of the KVM guest changed";
 	return ioctl(guest->vcpu, KVM_GET_MSRS, &msrs) != NR_MSRS ||
-	       memcmp(msrs.entries, msr_values, sizeof(msr_values));
+	       memcmp(msrs.entries, values, sizeof(values));
 }
 
 struct small_kvm *small_kvm_create(const char **why)
@@ -136,8 +172,7 @@ int small_kvm_continue(struct small_kvm *guest, unsigned nr_exits, const char **
 		if (ioctl(guest->vcpu, KVM_GET_REGS, &regs) || (uint32_t)regs.rdx != guest->sum)
 			return -1;
 		*why = "memory of the KVM guest is wrong";
-		if (((uint32_t *)(guest->memory + DATA))[1] !=
-		    guest->random - (uint32_t)msr_values[NR_MSRS - 1].data)
+		if (((uint32_t *)(guest->memory + DATA))[1] != guest->random - SHOWN)
 			return -1;
 	}
 	return compare_msrs(guest, why);

@@ -8,7 +8,7 @@
 #define SMALL_KVM_STEPS 1000
 
 #ifndef __ASSEMBLER__
-extern const char small_kvm_code[], small_kvm_code_end[];
+extern const char small_kvm_code[], small_kvm_syscall[], small_kvm_code_end[];
 #endif
 
 #endif
