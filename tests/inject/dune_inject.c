@@ -23,12 +23,22 @@
  * come at that moment. tests/attack/device_shares_vmx.c is the user.
  *
  * One of them is armed at a time; an empty line ends it.
+ *
+ *   echo "CPU NUMBER" >/sys/module/dune_inject/parameters/nmi
+ *
+ * sends so many non-maskable interrupts to another CPU, each when its handler has taken the
+ * one before; -ETIMEDOUT if it does not. tests/guest/nmis_are_the_hosts.c is the user.
  */
+#include <linux/cpumask.h>
 #include <linux/delay.h>
 #include <linux/kprobes.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
+#include <linux/percpu.h>
 #include <linux/sched.h>
+#include <asm/apic.h>
+#include <asm/nmi.h>
+#include <asm/smp.h>
 #include <asm/vmx.h>
 
 static struct kprobe probe;
@@ -205,6 +215,72 @@ static int parse_delay(const char *text)
 	return 0;
 }
 
+/* ---- Non-maskable interrupts ------------------------------------------------ */
+
+static atomic_t nr_sent, nr_taken;
+
+static int take_nmi(unsigned int type, struct pt_regs *regs)
+{
+	if (atomic_read(&nr_taken) == atomic_read(&nr_sent))
+		return NMI_DONE;
+	atomic_inc(&nr_taken);
+	return NMI_HANDLED;
+}
+
+/* As the kernel does, which does not export it. */
+static void send_nmi(int cpu)
+{
+	u32 to = per_cpu(x86_cpu_to_apicid, cpu);
+	unsigned long flags;
+
+	local_irq_save(flags);
+	atomic_inc(&nr_sent);
+	if (x2apic_enabled()) {
+		asm volatile("mfence; lfence; wrmsr"
+			     :
+			     : "c"(APIC_BASE_MSR + (APIC_ICR >> 4)), "a"(APIC_DM_NMI), "d"(to)
+			     : "memory");
+	} else {
+		native_apic_mem_write(APIC_ICR2, to << 24);
+		native_apic_mem_write(APIC_ICR, APIC_DM_NMI);
+	}
+	local_irq_restore(flags);
+}
+
+static int send_nmis(int cpu, unsigned int number)
+{
+	while (number--) {
+		int patience = 1000000;
+
+		send_nmi(cpu);
+		while (atomic_read(&nr_taken) != atomic_read(&nr_sent)) {
+			if (!patience--)
+				return -ETIMEDOUT;
+			cpu_relax();
+		}
+		udelay(20); /* where it came, things go on */
+		cond_resched();
+	}
+	return 0;
+}
+
+static int nmi_set(const char *text, const struct kernel_param *param)
+{
+	unsigned int cpu, number;
+	int err;
+
+	if (sscanf(text, "%u %u", &cpu, &number) != 2 || cpu >= nr_cpu_ids || !cpu_online(cpu))
+		return -EINVAL;
+	mutex_lock(&arm_lock);
+	err = register_nmi_handler(NMI_LOCAL, take_nmi, 0, "dune_inject");
+	if (!err) {
+		err = send_nmis(cpu, number);
+		unregister_nmi_handler(NMI_LOCAL, "dune_inject");
+	}
+	mutex_unlock(&arm_lock);
+	return err;
+}
+
 /* ---- The parameters --------------------------------------------------------- */
 
 static void disarm(void)
@@ -262,6 +338,10 @@ static const struct kernel_param_ops delay_ops = { .set = delay_set };
 module_param_cb(delay, &delay_ops, NULL, 0200);
 MODULE_PARM_DESC(delay, "SYMBOL MICROSECONDS: whose calls begin later");
 
+static const struct kernel_param_ops nmi_ops = { .set = nmi_set };
+module_param_cb(nmi, &nmi_ops, NULL, 0200);
+MODULE_PARM_DESC(nmi, "CPU NUMBER: who gets how many non-maskable interrupts");
+
 /* ---- Who is dune.ko --------------------------------------------------------- */
 
 static int module_changes(struct notifier_block *block, unsigned long state, void *data)
@@ -289,4 +369,5 @@ static void __exit inject_exit(void)
 module_init(inject_init);
 module_exit(inject_exit);
 MODULE_LICENSE("GPL");
-MODULE_DESCRIPTION("Makes calls of Dune's module fail and breaks a guest's VMCS, for tests");
+MODULE_DESCRIPTION(
+	"Makes calls of Dune's module fail, breaks a guest's VMCS, and sends NMIs, for tests");
