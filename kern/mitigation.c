@@ -52,7 +52,8 @@ void dune_mitigation_flush_l1d(void)
 
 struct vulnerability {
 	const char *name; /* of the file */
-	unsigned int bug; /* the CPU has it, as the kernel knows */
+	/* That the CPU has it, as the kernel knows: then the file must be there. */
+	unsigned int bug;
 	/* Acts on the status; returns what was done, or NULL: it cannot be. */
 	const char *(*act)(const char *status);
 	const char *danger; /* where it cannot be */
@@ -130,6 +131,21 @@ static const char *act_meltdown(const char *status)
 	return NULL;
 }
 
+/* exec_leaf_4k of vmx_caps.c, whatever the host's policy is. */
+static const char *act_itlb_multihit(const char *status)
+{
+	return "large pages are not executable";
+}
+
+/*
+ * Microcode does it, or what is compiled into the kernel and its modules, or the
+ * thread's own SPEC_CTRL, with which its guest runs as well.
+ */
+static const char *act_nothing_else(const char *status)
+{
+	return "as the host does";
+}
+
 static const struct vulnerability vulnerabilities[] = {
 	{ "l1tf", X86_BUG_L1TF, act_l1tf,
 	  "no memory to displace the L1D with" },
@@ -139,6 +155,13 @@ static const struct vulnerability vulnerabilities[] = {
 	{ "reg_file_data_sampling", X86_BUG_RFDS, act_clear_buffers },
 	{ "spectre_v2", X86_BUG_SPECTRE_V2, act_spectre_v2 },
 	{ "vmscape", X86_BUG_VMSCAPE, act_vmscape },
+	{ "itlb_multihit", X86_BUG_ITLB_MULTIHIT, act_itlb_multihit },
+	{ "spectre_v1", 0, act_nothing_else },
+	{ "retbleed", 0, act_nothing_else },
+	{ "spec_store_bypass", 0, act_nothing_else },
+	{ "srbds", 0, act_nothing_else },
+	{ "gather_data_sampling", 0, act_nothing_else },
+	{ "indirect_target_selection", 0, act_nothing_else },
 	{ "meltdown", X86_BUG_CPU_MELTDOWN, act_meltdown,
 	  "ring 3 could read ring 0 of its own process, though no other" },
 };
@@ -180,7 +203,7 @@ int __init dune_mitigation_init(bool unsafe)
 		const char *done;
 
 		if (!read_status(v->name, status)) {
-			if (!boot_cpu_has_bug(v->bug))
+			if (!v->bug || !boot_cpu_has_bug(v->bug))
 				continue;
 			if (!unsafe) {
 				pr_err("%s: not loaded, the CPU has it and the host's status cannot be read (" VULNERABILITIES
