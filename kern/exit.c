@@ -40,13 +40,30 @@
 
 /* ---- Common to handlers -------------------------------------------------- */
 
+#define IN_SHADOW (GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)
+
 void dune_exit_end_shadow(u64 pending_debug)
 {
 	u32 state = vmcs_read32(GUEST_INTERRUPTIBILITY_INFO);
 
-	state &= ~(GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS);
-	vmcs_write32(GUEST_INTERRUPTIBILITY_INFO, state);
+	vmcs_write32(GUEST_INTERRUPTIBILITY_INFO, state & ~IN_SHADOW);
 	vmcs_write_natural(GUEST_PENDING_DBG_EXCEPTIONS, pending_debug);
+}
+
+/*
+ * For an instruction after which the guest goes on at once. The CPU takes no
+ * interrupt in a shadow, and ends one only when it executes an instruction: which
+ * a guest that has only such as exit would never let it do.
+ */
+static int instruction_done(void)
+{
+	u32 state;
+
+	dune_exit_skip_instruction();
+	state = vmcs_read32(GUEST_INTERRUPTIBILITY_INFO);
+	if (unlikely(state & IN_SHADOW))
+		vmcs_write32(GUEST_INTERRUPTIBILITY_INFO, state & ~IN_SHADOW);
+	return ACTION_REENTER;
 }
 
 /* An exception where the guest is; it takes the place of the instruction there. */
@@ -208,8 +225,7 @@ static noinline int report_strange(struct dune_vcpu *vcpu, u32 reason)
 static int handle_cpuid(struct dune_vcpu *vcpu)
 {
 	dune_cpuid(vcpu->run->gpr);
-	dune_exit_skip_instruction();
-	return ACTION_REENTER;
+	return instruction_done();
 }
 
 static int handle_hlt(struct dune_vcpu *vcpu)
@@ -227,8 +243,7 @@ static int handle_msr_read(struct dune_vcpu *vcpu)
 		return dune_exit_answer(vcpu, X86_TRAP_GP);
 	gpr[DUNE_RAX] = (u32)value;
 	gpr[DUNE_RDX] = value >> 32;
-	dune_exit_skip_instruction();
-	return ACTION_REENTER;
+	return instruction_done();
 }
 
 static int handle_msr_write(struct dune_vcpu *vcpu)
@@ -237,8 +252,7 @@ static int handle_msr_write(struct dune_vcpu *vcpu)
 
 	if (!dune_msr_write(vcpu, msr, gpr_pair(vcpu)))
 		return dune_exit_answer(vcpu, X86_TRAP_GP);
-	dune_exit_skip_instruction();
-	return ACTION_REENTER;
+	return instruction_done();
 }
 
 /* XCR0 is the host's; writing what is there already is no change. */
@@ -248,8 +262,7 @@ static int handle_xsetbv(struct dune_vcpu *vcpu)
 
 	if (xcr || gpr_pair(vcpu) != dune_vmx_caps.xcr0)
 		return dune_exit_answer(vcpu, X86_TRAP_GP);
-	dune_exit_skip_instruction();
-	return ACTION_REENTER;
+	return instruction_done();
 }
 
 static int handle_with_gp(struct dune_vcpu *vcpu)

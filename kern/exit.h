@@ -41,13 +41,16 @@ static inline bool dune_exit_from_64_bit_code(void)
 }
 
 /*
- * Whatever we do in place of an instruction ends the shadow of the STI or MOV SS
+ * What we do in place of an instruction ends the shadow of the STI or MOV SS
  * before it. With TF set it must: the CPU does not enter with such a shadow and no
  * single step pending (Intel SDM, "Checks on Guest Non-Register State").
  */
 void dune_exit_end_shadow(u64 pending_debug);
 
-/* Returns the rip after it. Under TF it ends in a single-step trap. */
+/*
+ * Returns the rip after it. Under TF it ends in a single-step trap. The shadow stays
+ * else: that is for those who enter again with interrupts off all the while.
+ */
 static inline u64 dune_exit_skip_instruction(void)
 {
 	u64 from = vmcs_read_natural(GUEST_RIP);
