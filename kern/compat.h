@@ -18,6 +18,11 @@
 #include <asm/mshyperv.h>
 #include <asm/tlbflush.h>
 
+/* There, who holds a spinlock may be preempted, which dune_ept_flush() does not expect. */
+#ifdef CONFIG_PREEMPT_RT
+#error "Dune does not support PREEMPT_RT"
+#endif
+
 /* 6.3 made vm_flags read-only and gave it accessors. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
 static inline void compat_vm_flags_set(struct vm_area_struct *vma,

@@ -81,6 +81,7 @@ int dune_vcpu_load_vmcs(struct dune_vcpu *vcpu)
 		if (err != -EXDEV)
 			return err;
 		dune_vmcs_clear(&vcpu->vmcs);
+		cond_resched();
 	}
 }
 

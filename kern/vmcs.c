@@ -51,9 +51,14 @@ void dune_vmcs_exit(struct dune_vmcs *vmcs)
 	free_page((unsigned long)vmcs->region);
 }
 
-/* First use on this CPU since it was last cleared. */
+/*
+ * First use on this CPU since it was last cleared. Not if the CPU goes: it may have
+ * cleared what it holds, and a thread that it has not yet pushed away still be here.
+ */
 static int adopt(struct dune_vmcs *vmcs, int cpu)
 {
+	if (!cpu_active(cpu))
+		return -EXDEV;
 	if (vmx_vmclear(vmcs->pa))
 		return -EIO;
 	vmcs->launched = false;
@@ -71,8 +76,8 @@ static int adopt(struct dune_vmcs *vmcs, int cpu)
  * current, and the next load costs no VMPTRLD.
  *
  * Context: interrupts off until dune_vmcs_put().
- * Return: 0; -EXDEV: another CPU holds it: dune_vmcs_clear() with interrupts
- * on, then try again; -EBUSY: VMX is off here; -EIO: the CPU refused.
+ * Return: 0; -EXDEV: another CPU holds it, or this one goes: dune_vmcs_clear()
+ * with interrupts on, let others run, then try again; -EBUSY: VMX is off here; -EIO: the CPU refused.
  */
 int dune_vmcs_load(struct dune_vmcs *vmcs, u64 *displaced)
 {

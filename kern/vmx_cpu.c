@@ -75,7 +75,7 @@ static int own_comes(unsigned int cpu)
 	return err;
 }
 
-/* On the CPU itself; if that goes offline, no user thread runs there any more. */
+/* On the CPU itself; if that goes offline, no user thread adopts a VMCS there any more. */
 static int own_goes(unsigned int cpu)
 {
 	unsigned long flags;
@@ -141,7 +141,7 @@ void dune_vmx_put(void)
 
 /* ---- CPUs that come and go, sleep, reboot -------------------------------- */
 
-/* On the CPU itself, whoever's VMX: no user thread runs there any more. */
+/* On the CPU itself, whoever's VMX: no user thread adopts a VMCS there any more. */
 static int cpu_goes(unsigned int cpu)
 {
 	unsigned long flags;
