@@ -174,16 +174,14 @@ static void report_signal(struct cpu *cpu, struct dune_frame *frame, int signal,
 			  const char *why)
 {
 	uint64_t address = frame->vector == 14 ? cpu->fault_cr2 : frame->rip;
-	bool deadly = is_deadly(signal, cpu->start_mask);
-	long sent;
+	uint64_t told = code == SI_KERNEL ? 0 : address;
 
-	if (deadly) {
+	/* Where a filter refuses to send it no handler can help, and the access would come for ever. */
+	if (is_deadly(signal, cpu->start_mask) || raise_fault(signal, code, told)) {
 		explain(frame, address, why);
 		make_deadly(signal);
+		end_first_process(signal, raise_fault(signal, code, told));
 	}
-	sent = raise_fault(signal, code, code == SI_KERNEL ? 0 : address);
-	if (deadly)
-		end_first_process(signal, sent);
 	if (cpu->signal_state == SIGNAL_NONE)
 		RAW(SYS_rt_sigprocmask, SIG_SETMASK, &cpu->start_mask, NULL, 8);
 }

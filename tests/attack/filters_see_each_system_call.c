@@ -219,6 +219,24 @@ static void without_running_it_ends(void)
 	CHECK_EQ(in_a_quiet_child(be_killed_for_lseek), 128 + SIGSYS);
 }
 
+static void on_sigfpe(int signal)
+{
+	_exit(signal);
+}
+
+static void divide_by_zero_untold(void)
+{
+	signal(SIGFPE, on_sigfpe);
+	install_filter(SYS_rt_tgsigqueueinfo, SECCOMP_RET_ERRNO | EPERM, 0);
+	__asm__ volatile("div %0" ::"r"(0ul), "a"(1ul), "d"(0ul));
+}
+
+/* Nobody can tell its handler. */
+static void without_faults_being_told_it_ends(void)
+{
+	CHECK_EQ(in_a_quiet_child(divide_by_zero_untold), 128 + SIGFPE);
+}
+
 static void without_open_there_is_no_dune(void)
 {
 	install_filter(SYS_openat, SECCOMP_RET_ERRNO | EACCES, 0);
@@ -323,6 +341,7 @@ int main(void)
 		guest_test(strict_mode_ends_it),
 		guest_test(it_may_trap),
 		guest_test(without_running_it_ends),
+		guest_test(without_faults_being_told_it_ends),
 		guest_test(without_open_there_is_no_dune),
 		guest_test(without_ioctl_there_is_no_dune),
 		guest_test(calls_on_registers_take_no_nonsense),
