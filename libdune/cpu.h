@@ -111,8 +111,9 @@ struct cpu {
 	struct tss tss;
 	uint64_t fault_cr2; /* with SIGNAL_AT_EXIT */
 	struct caught_signal signal;
-	uint64_t start_mask;		   /* signals, while all are blocked for a call */
-	struct cpu *next;		   /* all cpus of the process; under dune.lock */
+	uint64_t start_mask; /* signals, while all are blocked for a call */
+	uint64_t gs_outside; /* GS base once it leaves: ring 3 may change the guest's */
+	struct cpu *next;    /* all cpus of the process; under dune.lock */
 	uint64_t refused_rip, refused_gva; /* last refused access, to see a loop */
 	uint64_t outdated_gva;		   /* last access by a tile that had been taken back */
 	uint32_t refused_count, outdated_count;

@@ -92,6 +92,7 @@ static long call_arch_prctl(struct cpu *cpu, long nr)
 		dune_host_set_fs(value);
 	} else {
 		state.gs_base = value;
+		cpu->gs_outside = value;
 	}
 	return dune_backend_set_state(cpu->vcpu_fd, &state);
 }
@@ -164,10 +165,9 @@ static long leave(struct cpu *cpu)
 
 	if (dune_signal_give_last(cpu))
 		return cpu->run->gpr[DUNE_RAX];
-	if (!dune_backend_get_state(cpu->vcpu_fd, &state)) {
+	if (!dune_backend_get_state(cpu->vcpu_fd, &state))
 		dune_host_set_fs(state.fs_base);
-		dune_host_set_gs(state.gs_base);
-	}
+	dune_host_set_gs(cpu->gs_outside);
 	RAW(SYS_rt_sigprocmask, SIG_SETMASK, &cpu->start_mask, NULL, 8);
 	dune_host_return(cpu->run->gpr[DUNE_RDI], (long)cpu);
 }
@@ -232,7 +232,7 @@ _Noreturn void dune_host_enter(struct cpu *cpu)
 	state.cs = DUNE_SEL_CODE0;
 	state.ss = DUNE_SEL_DATA0;
 	state.fs_base = fs;
-	state.gs_base = dune_host_get_gs();
+	state.gs_base = cpu->gs_outside = dune_host_get_gs();
 	state.kernel_gs_base = (uint64_t)cpu;
 	result = dune_backend_set_state(cpu->vcpu_fd, &state);
 	if (result)

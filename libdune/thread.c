@@ -125,6 +125,7 @@ static long clone_thread(struct cpu *cpu, struct request *request, long nr)
 	state.kernel_gs_base = (uint64_t)child;
 	child->fs_ring3 = cpu->fs_ring3;
 	child->start_mask = cpu->start_mask;
+	child->gs_outside = cpu->gs_outside;
 	child->borrowed = request->flags & CLONE_VFORK;
 	if (!request->stack) { /* it is on ours, maybe below a run of ring 3 */
 		child->ring3 = cpu->ring3;

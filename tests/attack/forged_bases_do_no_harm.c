@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Ring 3 may write its FS and GS base: ring 0 uses its own at every entry, by
- * system call, exception or interrupt, and ring 3 gets back what it wrote.
+ * system call, exception or interrupt, and ring 3 gets back what it wrote. None of it
+ * leaves Dune.
  */
 #define _GNU_SOURCE
 #include "ring3.h"
 #include "ring3_attacks.h"
 
+#include <asm/prctl.h>
 #include <sys/auxv.h>
+#include <sys/syscall.h>
 
 #define HWCAP2_FSGSBASE 2
 #define NOT_CANONICAL	0x0000800000000000ull
@@ -108,6 +111,29 @@ static void that_are_not_canonical(void)
 	CHECK_EQ(ring3_syscalls, 0);
 }
 
+static uint64_t own_gs(void)
+{
+	uint64_t base = 0;
+
+	CHECK_OK(syscall(SYS_arch_prctl, ARCH_GET_GS, &base));
+	return base;
+}
+
+/* A signal handler tells by GS whether the thread is inside. */
+static void gs_stays_inside(void)
+{
+	CHECK_OK(syscall(SYS_arch_prctl, ARCH_SET_GS, 0x12345000));
+	prepare();
+	ring3_returns(attack_syscall_gs, ring3_data(), ring3_data());
+	CHECK_EQ(dune_leave(), 0);
+	CHECK_EQ(own_gs(), 0x12345000);
+	CHECK_EQ(dune_enter(), 0);
+	CHECK_OK(syscall(SYS_arch_prctl, ARCH_SET_GS, 0x54321000));
+	ring3_returns(attack_syscall_gs, ring3_data(), ring3_data());
+	CHECK_EQ(dune_leave(), 0);
+	CHECK_EQ(own_gs(), 0x54321000);
+}
+
 static void selectors_do_not_matter_either(void)
 {
 	prepare();
@@ -120,11 +146,9 @@ static void selectors_do_not_matter_either(void)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		guest_test(at_a_system_call),
-		guest_test(at_a_fault),
-		guest_test(at_an_interrupt),
-		guest_test(that_are_not_canonical),
-		guest_test(selectors_do_not_matter_either),
+		guest_test(at_a_system_call), guest_test(at_a_fault),
+		guest_test(at_an_interrupt),  guest_test(that_are_not_canonical),
+		guest_test(gs_stays_inside),  guest_test(selectors_do_not_matter_either),
 	};
 
 	return run_guest_tests(tests);
