@@ -58,6 +58,7 @@ bool dune_host_can_read(const void *from, uint64_t bytes)
 	return can_read_mask((uint64_t)from) && can_read_mask((uint64_t)from + bytes - 8);
 }
 
+/* At once: for calls that never wait. Others say HOST_FORWARD. */
 static long forward(volatile struct dune_run *run, long nr)
 {
 	return raw_syscall(nr, run->gpr[DUNE_RDI], run->gpr[DUNE_RSI], run->gpr[DUNE_RDX],
@@ -113,16 +114,14 @@ static bool is_own(unsigned fd)
 /* Programs close what they did not open; Dune's own descriptors are not theirs. */
 static long call_close(struct cpu *cpu, long nr)
 {
-	if (is_own(cpu->run->gpr[DUNE_RDI]))
-		return -EBADF;
-	return forward(cpu->run, nr);
+	(void)nr;
+	return is_own(cpu->run->gpr[DUNE_RDI]) ? -EBADF : HOST_FORWARD;
 }
 
 static long call_dup(struct cpu *cpu, long nr)
 {
-	if (is_own(cpu->run->gpr[DUNE_RSI]))
-		return -EBADF;
-	return forward(cpu->run, nr);
+	(void)nr;
+	return is_own(cpu->run->gpr[DUNE_RSI]) ? -EBADF : HOST_FORWARD;
 }
 
 /* As ours are close-on-exec anyway, that kind needs no exception. */
@@ -221,7 +220,7 @@ void dune_host_handle_exit(struct cpu *cpu, long reason)
 _Noreturn void dune_host_enter(struct cpu *cpu)
 {
 	struct dune_state state = { .groups = DUNE_STATE_ALL };
-	uint64_t fs = 0, all = ALL_SIGNALS;
+	uint64_t fs = 0;
 	long result;
 
 	RAW(SYS_arch_prctl, ARCH_GET_FS, &fs);
@@ -237,7 +236,6 @@ _Noreturn void dune_host_enter(struct cpu *cpu)
 	result = dune_backend_set_state(cpu->vcpu_fd, &state);
 	if (result)
 		dune_host_return(cpu->enter_rsp, result);
-	RAW(SYS_rt_sigprocmask, SIG_SETMASK, &all, &cpu->start_mask, 8);
 	dune_host_start(cpu);
 }
 

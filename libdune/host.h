@@ -7,6 +7,8 @@
 #define LIBDUNE_HOST_H
 
 #define HOST_NR_SYSCALLS 512
+/* What a special call returns that is to be forwarded after all: no errno. */
+#define HOST_FORWARD (-4096)
 
 #ifndef __ASSEMBLY__
 #include <stdbool.h>

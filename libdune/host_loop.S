@@ -54,6 +54,8 @@ hidden_label dune_host_forward_syscall
 	mov	%rbx, %rdi
 	mov	%rax, %rsi
 	call	dune_host_handle_special
+	cmp	$HOST_FORWARD, %rax
+	je	dune_host_forward
 	mov	%rax, 8 * DUNE_RAX(%rbp)
 	jmp	dune_host_again
 .Lother:

@@ -59,12 +59,9 @@ close_vm:
  * before the module has said whose the vm is. */
 static int create_cpu(struct cpu **cpu)
 {
-	uint64_t mask = block_signals();
 	struct dune_stats stats;
-	int result = dune_backend_get_stats(&stats) ?: dune_cpu_create(cpu);
 
-	restore_signals(mask);
-	return result;
+	return dune_backend_get_stats(&stats) ?: dune_cpu_create(cpu);
 }
 
 static void destroy_cpu(struct cpu *cpu)
@@ -75,21 +72,36 @@ static void destroy_cpu(struct cpu *cpu)
 	restore_signals(mask);
 }
 
-PUBLIC int dune_enter(void)
+/* All signals are blocked: a handler could enter as well. */
+static long enter(uint64_t mask)
 {
 	struct cpu *cpu;
 	long result;
 
-	if (!dune.ready)
-		return -EINVAL;
 	if (in_ring0())
 		return -EBUSY;
 	result = create_cpu(&cpu);
-	if (!result) {
-		result = dune_enter_switch(cpu);
-		if (result)
-			destroy_cpu(cpu);
-	}
+	if (result)
+		return result;
+	cpu->start_mask = mask;
+	result = dune_enter_switch(cpu);
+	if (result)
+		destroy_cpu(cpu);
+	return result;
+}
+
+PUBLIC int dune_enter(void)
+{
+	uint64_t mask;
+	long result;
+
+	if (!dune.ready)
+		return -EINVAL;
+	mask = block_signals();
+	result = enter(mask);
+	/* Inside, the host loop has given it back. */
+	if (result)
+		restore_signals(mask);
 	return result;
 }
 
@@ -114,7 +126,7 @@ PUBLIC int dune_leave(void)
 {
 	if (!in_ring0())
 		return -EPERM;
-	if (is_in_trap(dune_cpu_current()))
+	if (is_in_trap(dune_cpu_current()) || dune_cpu_current()->borrowed)
 		return -EBUSY;
 	destroy_cpu(dune_leave_switch());
 	return 0;

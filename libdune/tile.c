@@ -71,7 +71,7 @@ static bool tile_evict(uint32_t tile)
 	return true;
 }
 
-/* A free tile number, or -ENOSPC. */
+/* A free tile number, or -ENOMEM. */
 static int tile_find(void)
 {
 	for (uint32_t tile = 0; tile < tiles.nr; tile++)
@@ -82,7 +82,7 @@ static int tile_find(void)
 		if (tile_evict(tiles.hand))
 			return tiles.hand;
 	}
-	return -ENOSPC;
+	return -ENOMEM;
 }
 
 /* The slot comes last, with ring 3's rights: trap.c looks at it without the lock. */

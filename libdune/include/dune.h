@@ -45,15 +45,15 @@ struct dune_counts {
 /*
  * Opens /dev/dune and prepares the process: page tables, IDT, host loop.
  * Call once, outside, before dune_enter(). -ENOENT: the module is not loaded;
- * -EACCES: /dev/dune may not be opened; -EBUSY: VMX is not to be had;
- * -EOPNOTSUPP: the CPU lacks something (the kernel log names it); -EPROTO: the
- * module speaks another ABI version; -EALREADY: called before.
+ * -EACCES: /dev/dune may not be opened; -EPROTO: the module speaks another ABI
+ * version; -EALREADY: called before; others: dune_init(3).
  */
 int dune_init(void);
 
 /*
  * Puts the calling thread into ring 0; returns there. Threads and children
- * that it makes from then on are inside, too. 0, or -errno outside. While a
+ * that it makes from then on are inside, too. 0, or -errno outside: -EBUSY and
+ * -EOPNOTSUPP: VMX is not to be had; others: dune_enter(3). While a
  * thread is inside, only threads inside may change how signals are handled.
  */
 int dune_enter(void);

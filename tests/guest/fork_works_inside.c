@@ -170,6 +170,23 @@ static void vfork_and_exec(void)
 	CHECK_EQ(current_ring(), 0);
 }
 
+/* It is its parent's memory: what the child runs on is not its own to give back. */
+static void vfork_children_stay_inside(void)
+{
+	volatile int result = 0;
+	pid_t child;
+
+	enter_dune();
+	child = vfork();
+	if (!child) {
+		result = dune_leave();
+		_exit(0);
+	}
+	CHECK_EQ(harness_wait(child), 0);
+	CHECK_EQ(result, -EBUSY);
+	CHECK_EQ(dune_leave(), 0);
+}
+
 /* ---- vfork() for ring 3: the child goes back there, on the stack that its parent waits with ---- */
 
 static volatile int nr_calls;
@@ -305,6 +322,7 @@ int main(void)
 		guest_test(generations),
 		guest_test(many_children),
 		guest_test(vfork_and_exec),
+		guest_test(vfork_children_stay_inside),
 		guest_test(vfork_for_ring_3),
 		guest_test(spawn_and_system),
 		guest_test(exec_leaves_dune),
