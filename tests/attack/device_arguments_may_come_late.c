@@ -17,6 +17,7 @@ union argument {
 	struct dune_hold_kvm hold;
 	struct dune_tile tile;
 	struct dune_stats stats;
+	struct dune_exits exits;
 	struct dune_state state;
 };
 
@@ -38,6 +39,8 @@ static const struct call {
 	{ "GET_STATS of a vcpu", DUNE_GET_STATS, sizeof(struct dune_stats), 1, 0, 0 },
 	{ "GET_STATE", DUNE_GET_STATE, sizeof(struct dune_state), 1, 0, 1 },
 	{ "SET_STATE", DUNE_SET_STATE, sizeof(struct dune_state), 1, 0, 1 },
+	{ "GET_EXITS", DUNE_GET_EXITS, sizeof(struct dune_exits), 0, 0, 0 },
+	{ "GET_EXITS of a vcpu", DUNE_GET_EXITS, sizeof(struct dune_exits), 1, 0, 0 },
 };
 enum { NR_CALLS = sizeof(calls) / sizeof(calls[0]) };
 

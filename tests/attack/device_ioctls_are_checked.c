@@ -23,6 +23,8 @@ static const struct call {
 	{ "FLUSH_TLB", DUNE_FLUSH_TLB, 0, 0, 0, 0 },
 	{ "GET_STATS", DUNE_GET_STATS, sizeof(struct dune_stats), 0, 0, 1 },
 	{ "GET_STATS of a vcpu", DUNE_GET_STATS, sizeof(struct dune_stats), 1, 0, 1 },
+	{ "GET_EXITS", DUNE_GET_EXITS, sizeof(struct dune_exits), 0, 0, 1 },
+	{ "GET_EXITS of a vcpu", DUNE_GET_EXITS, sizeof(struct dune_exits), 1, 0, 1 },
 	{ "RUN", DUNE_RUN, 0, 1, 0, 0 },
 	{ "GET_STATE", DUNE_GET_STATE, sizeof(struct dune_state), 1, 1, 1 },
 	{ "SET_STATE", DUNE_SET_STATE, sizeof(struct dune_state), 1, 1, 0 },
@@ -162,6 +164,9 @@ static void pointers_are_checked(void)
 	char *secret = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	CHECK(pages != MAP_FAILED && secret != MAP_FAILED);
+	/* A tile of zeros, such as comes of nothing, is another error than EFAULT with this. */
+	CHECK(mmap((void *)0x10000, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+		   0) != MAP_FAILED);
 	raw_create(&raw);
 	CHECK_OK(ioctl(raw.vcpu, DUNE_GET_STATE, &before));
 	CHECK_OK(munmap(pages + 4096, 4096)); /* last: nothing else must take its place */
