@@ -183,11 +183,11 @@ static void compacted(void)
 	CHECK_EQ(dune_init(), 0);
 	sidekick_start();
 	CHECK_EQ(dune_enter(), 0);
-	for (int i = 0; i < COMPACTIONS; i++)
+	for (int i = 0; i < COMPACTIONS || (!moved && i < 10 * COMPACTIONS); i++)
 		moved += compact_once();
 	migrated = file_number("/proc/vmstat", "pgmigrate_success") - migrated;
 	harness_note("%lu pages moved while the guest used them, of %ld in all", moved, migrated);
-	CHECK(migrated > 0);
+	CHECK(moved > 0);
 }
 
 int main(void)
