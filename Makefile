@@ -59,7 +59,7 @@ user  := $(filter-out kern kern/tools libdune,$(parts))
 # What is used, without what tests it.
 wares := $(filter-out tests,$(parts))
 
-.PHONY: all help demo check check-kernels check-variants check-debug check-mutants check-power lint bench fuzz fuzz-host run shell clean distclean format install-deps kernel $(parts)
+.PHONY: all help demo check check-kernels check-variants check-debug check-mutants check-power lint bench stress fuzz fuzz-host run shell clean distclean format install-deps kernel $(parts)
 .DEFAULT_GOAL := all
 
 all: $(parts)
@@ -113,6 +113,12 @@ fuzz: all kernel
 		'$$DUNE_ROOT/tests/fuzz/random_calls_do_no_harm --seed $(or $(SEED),$$(date +%s)) \
 		--steps $(or $(STEPS),100000) --threads $(or $(THREADS),1) $(ARGS)'
 
+# The two tests that are for minutes, which check has for seconds.
+stress: all kernel
+	@tests/machine/run --cpus 2 --time-limit $(or $(TIME_LIMIT),36000) -- sh -c \
+		'cd $$DUNE_ROOT && DUNE_TEST_SECONDS=$(or $(SECONDS),180) ./runner --time-limit 36000 \
+		tests/guest/guest_reads_what_the_host_reads tests/guest/kvm_runs_beside_under_load'
+
 # What needs no Dune, under clang's libFuzzer.
 fuzz-host:
 	@FUZZ_HOST=1 tests/machine/install
@@ -145,6 +151,7 @@ help:
 	@echo 'make check-power     kexec and panic while processes are inside'
 	@echo 'make check-mutants   take out one check after the other: a test must notice each time (half an hour)'
 	@echo 'make bench        measure; the peers run in the same boot'
+	@echo 'make stress       mappings that change, and KVM beside, SECONDS=180 each'
 	@echo 'make fuzz         random calls: SEED= STEPS= THREADS= CPUS= (a failure names the seed)'
 	@echo 'make fuzz-host    libFuzzer on the parts that need no Dune, SECONDS=60 each'
 	@echo "make run CMD=...  run a program in Dune's sandbox, in the machine"

@@ -2,7 +2,7 @@
 /*
  * Threads inside read and write memory whose mappings threads outside change all
  * the time; each finds what the other has left. The random numbers start from
- * $DUNE_STRESS_SEED, which is printed, and it goes on for $DUNE_STRESS_SECONDS.
+ * $DUNE_STRESS_SEED, which is printed, and it goes on for $DUNE_TEST_SECONDS.
  *
  * The memory is an array of slots of one page, in two zones: one anonymous, which
  * has huge pages as long as nobody splits them, and one of a shared file. A slot
@@ -413,7 +413,7 @@ static void *disturb_all(void *number)
 
 static unsigned seconds(void)
 {
-	return getenv("DUNE_STRESS_SECONDS") ? atoi(getenv("DUNE_STRESS_SECONDS")) : 5;
+	return getenv("DUNE_TEST_SECONDS") ? atoi(getenv("DUNE_TEST_SECONDS")) : 5;
 }
 
 static void prepare(void)
