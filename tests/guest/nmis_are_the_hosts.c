@@ -16,7 +16,7 @@
 #include <stdio.h>
 #include <sys/ioctl.h>
 
-enum { NR_NMIS = 2000 };
+enum { NR_NMIS = 500 };
 
 static void run_only_on(int cpu)
 {
