@@ -167,7 +167,7 @@ static void there_may_be_none_left(void **state)
 		start(features[i]);
 		for (unsigned kept = 0; kept < NR_TILES - 1; kept++)
 			assert_int_equal(touch(piece(kept), TILE_PINNED), 0);
-		assert_int_equal(touch(piece(NR_TILES), 0), -ENOSPC);
+		assert_int_equal(touch(piece(NR_TILES), 0), -ENOMEM);
 		assert_int_equal(tile_of(piece(NR_TILES)), -1);
 	}
 }
