@@ -18,7 +18,7 @@
 #include <asm/mshyperv.h>
 #include <asm/tlbflush.h>
 
-/* There, who holds a spinlock may be preempted, which dune_ept_flush() does not expect. */
+/* Who holds a spinlock may be preempted there; dune_ept_flush() does not expect it. */
 #ifdef CONFIG_PREEMPT_RT
 #error "Dune does not support PREEMPT_RT"
 #endif

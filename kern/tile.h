@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Which piece of the process each tile of guest-physical space shows, and the
- * other way round. Part of struct dune_ept; ept.c changes it, ept_fault.c looks things up.
+ * other way round. Part of struct dune_ept; ept.c changes it, ept_fault.c looks
+ * things up.
  */
 #ifndef DUNE_TILE_H
 #define DUNE_TILE_H

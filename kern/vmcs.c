@@ -52,8 +52,9 @@ void dune_vmcs_exit(struct dune_vmcs *vmcs)
 }
 
 /*
- * First use on this CPU since it was last cleared. Not if the CPU goes: it may have
- * cleared what it holds, and a thread that it has not yet pushed away still be here.
+ * First use on this CPU since it was last cleared. Not if the CPU goes: it may
+ * have cleared what it holds, and a thread that it has not yet pushed away still
+ * be here.
  */
 static int adopt(struct dune_vmcs *vmcs, int cpu)
 {
@@ -77,7 +78,8 @@ static int adopt(struct dune_vmcs *vmcs, int cpu)
  *
  * Context: interrupts off until dune_vmcs_put().
  * Return: 0; -EXDEV: another CPU holds it, or this one goes: dune_vmcs_clear()
- * with interrupts on, let others run, then try again; -EBUSY: VMX is off here; -EIO: the CPU refused.
+ * with interrupts on, let others run, then try again; -EBUSY: VMX is off here;
+ * -EIO: the CPU refused.
  */
 int dune_vmcs_load(struct dune_vmcs *vmcs, u64 *displaced)
 {

@@ -75,7 +75,7 @@ static int own_comes(unsigned int cpu)
 	return err;
 }
 
-/* On the CPU itself; if that goes offline, no user thread adopts a VMCS there any more. */
+/* On the CPU itself; no user thread adopts a VMCS on one that goes offline. */
 static int own_goes(unsigned int cpu)
 {
 	unsigned long flags;
@@ -141,7 +141,7 @@ void dune_vmx_put(void)
 
 /* ---- CPUs that come and go, sleep, reboot -------------------------------- */
 
-/* On the CPU itself, whoever's VMX: no user thread adopts a VMCS there any more. */
+/* As own_goes(), whoever's VMX it is. */
 static int cpu_goes(unsigned int cpu)
 {
 	unsigned long flags;
