@@ -18,19 +18,10 @@ static struct raw raw;
 static volatile uint64_t runs, seen;
 static volatile int stop;
 
-static void stay_on_cpu(int cpu)
-{
-	cpu_set_t cpus;
-
-	CPU_ZERO(&cpus);
-	CPU_SET(cpu, &cpus);
-	CHECK_OK(sched_setaffinity(0, sizeof(cpus), &cpus));
-}
-
 /* The guest reads the page, again and again. */
 static void *run_guest(void *unused)
 {
-	stay_on_cpu(1);
+	harness_run_on(0, 1);
 	while (!stop) {
 		if (raw_run(&raw) == DUNE_EXIT_HYPERCALL)
 			seen = raw.run->gpr[DUNE_RAX];
@@ -53,7 +44,7 @@ static pthread_t start_guest(uint64_t gva)
 	pthread_t runner;
 
 	TEST_REQUIRE(sysconf(_SC_NPROCESSORS_ONLN) > 1, "needs two CPUs");
-	stay_on_cpu(0);
+	harness_run_on(0, 0);
 	raw_create(&raw);
 	raw_load(&raw, raw_read, gva, 0);
 	CHECK_EQ(pthread_create(&runner, NULL, run_guest, NULL), 0);

@@ -8,21 +8,11 @@
 #include "raw.h"
 
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 
 static struct raw raw;
-
-static void stay_on_cpu(int cpu)
-{
-	cpu_set_t cpus;
-
-	CPU_ZERO(&cpus);
-	CPU_SET(cpu, &cpus);
-	CHECK_OK(sched_setaffinity(0, sizeof(cpus), &cpus));
-}
 
 /* Runs once; how many flushes that took. */
 static uint64_t flushes_of_a_run(void)
@@ -37,7 +27,7 @@ static void a_change_is_followed_by_a_flush(void)
 {
 	char *page;
 
-	stay_on_cpu(0);
+	harness_run_on(0, 0);
 	raw_create(&raw);
 	page = raw.memory + RAW_DATA;
 	*page = 1;
@@ -68,7 +58,7 @@ static void stop_running(int signal)
 
 static void *run_until_a_signal(void *unused)
 {
-	stay_on_cpu(1);
+	harness_run_on(0, 1);
 	while (lseek(raw.vcpu, 0, SEEK_SET) == DUNE_EXIT_INTR && !stop)
 		;
 	return unused;
@@ -92,7 +82,7 @@ static void a_flush_reaches_a_cpu_inside(void)
 	uint64_t before, after;
 
 	TEST_REQUIRE(sysconf(_SC_NPROCESSORS_ONLN) > 1, "needs two CPUs");
-	stay_on_cpu(0);
+	harness_run_on(0, 0);
 	CHECK_OK(sigaction(SIGUSR1, &action, NULL));
 	raw_create(&raw);
 	raw_load(&raw, raw_spin, RAW_DATA, 0);
@@ -115,7 +105,7 @@ static pthread_barrier_t both_ready;
 
 static void *take_the_page(void *page)
 {
-	stay_on_cpu(1);
+	harness_run_on(0, 1);
 	for (int i = 0; i < ROUNDS; i++) {
 		pthread_barrier_wait(&both_ready);
 		if (madvise(page, 4096, MADV_DONTNEED))
@@ -134,7 +124,7 @@ static void of_two_changes_none_is_over_before_the_flush(void)
 	char *page;
 
 	TEST_REQUIRE(sysconf(_SC_NPROCESSORS_ONLN) > 1, "needs two CPUs");
-	stay_on_cpu(0);
+	harness_run_on(0, 0);
 	raw_create(&raw);
 	page = raw.memory + RAW_DATA;
 	CHECK_EQ(pthread_barrier_init(&both_ready, NULL, 2), 0);

@@ -126,7 +126,7 @@ static bool own_and_run(void)
 {
 	struct raw raw = { .device = CHECK_OK(open("/dev/dune", O_RDWR | O_CLOEXEC)) };
 	int vcpu = ioctl(raw.device, DUNE_CREATE_VCPU, 0);
-	cpu_set_t all, one;
+	cpu_set_t all;
 
 	if (vcpu < 0) {
 		CHECK_EQ(errno, EBUSY);
@@ -138,9 +138,7 @@ static bool own_and_run(void)
 	raw_load(&raw, raw_count, 0, 0);
 	CHECK_OK(sched_getaffinity(0, sizeof(all), &all));
 	for (int cpu = 0; cpu < CPU_COUNT(&all); cpu++) {
-		CPU_ZERO(&one);
-		CPU_SET(cpu, &one);
-		CHECK_OK(sched_setaffinity(0, sizeof(one), &one));
+		harness_run_on(0, cpu);
 		CHECK_EQ(raw_run(&raw), DUNE_EXIT_HYPERCALL);
 	}
 	CHECK_OK(sched_setaffinity(0, sizeof(all), &all));

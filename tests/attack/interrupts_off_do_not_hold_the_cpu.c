@@ -12,7 +12,6 @@
 #include "guest.h"
 #include "raw_trap.h"
 
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -28,15 +27,6 @@ enum { NR_SLEEPS = 40 };
 #define HLT_LOOP	"\xf4\xeb\xfd"
 #define CPUID_LOOP	"\x31\xc0\x0f\xa2\xeb\xfa"
 #define WRITE_LOOP	"\x88\x06\xeb\xfc" /* mov [rsi], al */
-
-static void on_cpu_0(void)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(0, &set);
-	CHECK_OK(sched_setaffinity(0, sizeof(set), &set));
-}
 
 struct guest {
 	const char *code;
@@ -102,7 +92,7 @@ static void it_is_preempted_and_killed(void (*run)(const struct guest *guest, in
 	pid_t child;
 	char byte;
 
-	on_cpu_0();
+	harness_run_on(0, 0);
 	CHECK_OK(pipe(ready));
 	child = harness_fork();
 	if (!child)

@@ -10,7 +10,6 @@
 #include "raw_trap.h"
 
 #include <fcntl.h>
-#include <sched.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 
@@ -146,11 +145,7 @@ static int host_fd = -1;
 /* All on one CPU, so that the values are that CPU's. */
 static void open_host_msrs(void)
 {
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(0, &set);
-	CHECK_OK(sched_setaffinity(0, sizeof(set), &set));
+	harness_run_on(0, 0);
 	if (access("/dev/cpu/0/msr", R_OK))
 		module_probe("msr");
 	host_fd = open("/dev/cpu/0/msr", O_RDONLY);

@@ -105,14 +105,11 @@ static void one_that_spins_does_not_hold_others_up(void)
 static void moved_to_another_cpu(void)
 {
 	struct worker worker;
-	cpu_set_t set;
 
 	TEST_REQUIRE(sysconf(_SC_NPROCESSORS_ONLN) > 1, "needs two CPUs");
 	worker = worker_start();
 	for (int i = 0; i < 60; i++) {
-		CPU_ZERO(&set);
-		CPU_SET(i % 2, &set);
-		CHECK_OK(sched_setaffinity(worker.pid, sizeof(set), &set));
+		harness_run_on(worker.pid, i % 2);
 		worker_must_go_on(&worker);
 	}
 	worker_finish(&worker);
@@ -160,11 +157,8 @@ static void in_real_time_beside_changes(void)
 	volatile char *last;
 	uint64_t worst = 0;
 	pthread_t thread;
-	cpu_set_t set;
 
-	CPU_ZERO(&set);
-	CPU_SET(0, &set);
-	CHECK_OK(sched_setaffinity(0, sizeof(set), &set));
+	harness_run_on(0, 0);
 	enter_dune();
 	changing = mmap(NULL, CHANGING_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
 			-1, 0);

@@ -9,6 +9,7 @@
 #include "harness.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
@@ -175,6 +176,15 @@ void harness_skip(const char *reason)
 pid_t harness_fork(void)
 {
 	return CHECK_OK(fork());
+}
+
+void harness_run_on(pid_t thread, int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	CHECK_OK(sched_setaffinity(thread, sizeof(set), &set));
 }
 
 int harness_wait(pid_t child)

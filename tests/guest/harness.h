@@ -116,6 +116,9 @@ pid_t harness_fork(void);
 void harness_join(const char *file, int line, pid_t child);
 #define JOIN(child) harness_join(__FILE__, __LINE__, child)
 
+/* From now on the thread (0: the caller) runs on this CPU alone. */
+void harness_run_on(pid_t thread, int cpu);
+
 /* What waitpid() says about the child: exit code, or 128 + signal. */
 int harness_wait(pid_t child);
 

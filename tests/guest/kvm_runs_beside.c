@@ -10,7 +10,6 @@
 #include "small_kvm.h"
 
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/rseq.h>
@@ -123,15 +122,6 @@ static void in_the_same_thread(void)
 	small_kvm_destroy(guest);
 }
 
-static void run_only_on(int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	CHECK_OK(sched_setaffinity(0, sizeof(set), &set));
-}
-
 /* SYSCALL takes it from STAR. */
 static unsigned code_selector(void)
 {
@@ -147,7 +137,7 @@ static void *fill_from_cpu_1(void *unused)
 {
 	static const char page[LATE_PAGE];
 
-	run_only_on(1);
+	harness_run_on(0, 1);
 	for (;;) {
 		late_wait(&late);
 		usleep(100); /* CPU 0 goes to KVM's guest */
@@ -171,7 +161,7 @@ static void in_a_fault_that_sleeps(void)
 	/* With rseq it would see user mode after each switch. */
 	CHECK_OK(syscall(SYS_rseq, (char *)__builtin_thread_pointer() + __rseq_offset, 32,
 			 RSEQ_FLAG_UNREGISTER, RSEQ_SIG));
-	run_only_on(0);
+	harness_run_on(0, 0);
 	child = start_kvm_guest(-1);
 	late_userfault(&late);
 	CHECK_EQ(pthread_create(&thread, NULL, fill_from_cpu_1, NULL), 0);

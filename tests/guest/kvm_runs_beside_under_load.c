@@ -11,7 +11,6 @@
 #include "small_kvm.h"
 #include "worker.h"
 
-#include <sched.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -30,12 +29,9 @@ static bool time_is_up(void)
 
 static void hop(unsigned turn)
 {
-	cpu_set_t set;
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 
-	CPU_ZERO(&set);
-	CPU_SET(turn % cpus, &set);
-	CHECK_OK(sched_setaffinity(0, sizeof(set), &set));
+	harness_run_on(0, turn % cpus);
 }
 
 static _Noreturn void run_kvm(int number)

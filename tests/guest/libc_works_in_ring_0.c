@@ -119,14 +119,11 @@ static void clocks_in_the_vdso(void)
 
 static void getcpu_follows_the_thread(void)
 {
-	cpu_set_t set;
 	long nr_cpus = sysconf(_SC_NPROCESSORS_ONLN);
 
 	enter_dune();
 	for (int turn = 0; turn < 6; turn++) {
-		CPU_ZERO(&set);
-		CPU_SET(turn % nr_cpus, &set);
-		CHECK_OK(sched_setaffinity(0, sizeof(set), &set));
+		harness_run_on(0, turn % nr_cpus);
 		CHECK_EQ(sched_getcpu(), turn % nr_cpus);
 	}
 }

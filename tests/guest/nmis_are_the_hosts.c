@@ -11,28 +11,18 @@
 #include "worker.h"
 
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 
 enum { NR_NMIS = 500 };
 
-static void run_only_on(int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	CHECK_OK(sched_setaffinity(0, sizeof(set), &set));
-}
-
 /* Everybody else is on CPU 1, to which they go. */
 static void send_nmis(void)
 {
 	char text[32];
 
-	run_only_on(0);
+	harness_run_on(0, 0);
 	snprintf(text, sizeof(text), "1 %d", NR_NMIS);
 	CHECK_EQ(module_write_parameter("dune_inject", "nmi", text), 0);
 }
@@ -44,7 +34,7 @@ static void begin(void)
 	/* It may be left of a test that failed. */
 	if (!module_is_loaded("dune_inject"))
 		CHECK_EQ(module_load("dune_inject", ""), 0);
-	run_only_on(1);
+	harness_run_on(0, 1);
 }
 
 static void end(void)

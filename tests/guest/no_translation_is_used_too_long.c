@@ -14,15 +14,6 @@
 #include <stdatomic.h>
 #include <sys/mman.h>
 
-static void pin(int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	CHECK_OK(sched_setaffinity(0, sizeof(set), &set));
-}
-
 static unsigned long flushes(void)
 {
 	return counts_now().tlb_flushes;
@@ -65,7 +56,7 @@ static void (*change)(unsigned value);
 static void outside_change(void *unused)
 {
 	(void)unused;
-	pin(1);
+	harness_run_on(0, 1);
 	for (unsigned i = 1; i <= ROUNDS; i++) {
 		atomic_store(&begun, i);
 		change(i);
@@ -86,7 +77,7 @@ static void look(void (*how)(unsigned value))
 	*page = 0;
 	CHECK_EQ(dune_init(), 0);
 	sidekick_start();
-	pin(0);
+	harness_run_on(0, 0);
 	CHECK_EQ(dune_enter(), 0);
 	sidekick_post(outside_change, NULL);
 	while (seen < ROUNDS) {
@@ -128,7 +119,7 @@ static __attribute__((target("general-regs-only"))) void on_page_fault(struct du
 static void outside_protect(void *unused)
 {
 	(void)unused;
-	pin(1);
+	harness_run_on(0, 1);
 	for (unsigned i = 0; i < ROUNDS; i++) {
 		unsigned value;
 
@@ -151,7 +142,7 @@ static void protected_under_a_running_guest(void)
 	page = map_pages(1, PROT_READ | PROT_WRITE);
 	CHECK_EQ(dune_init(), 0);
 	sidekick_start();
-	pin(0);
+	harness_run_on(0, 0);
 	CHECK_EQ(dune_enter(), 0);
 	CHECK_EQ(dune_set_handler(14, on_page_fault, 0), 0);
 	sidekick_post(outside_protect, NULL);
@@ -166,7 +157,7 @@ static void changed_while_outside(void)
 	unsigned long before;
 
 	page = map_pages(1, PROT_READ | PROT_WRITE);
-	pin(0);
+	harness_run_on(0, 0);
 	enter_dune();
 	for (unsigned i = 0; i < 20; i++) {
 		replace_page(2 * i);
@@ -199,7 +190,7 @@ static void changed_by_another_vcpu(void)
 	pthread_t thread;
 
 	page = map_pages(1, PROT_READ | PROT_WRITE);
-	pin(0);
+	harness_run_on(0, 0);
 	enter_dune();
 	CHECK_EQ(pthread_create(&thread, NULL, other_thread, NULL), 0);
 	before = flushes();
@@ -224,15 +215,15 @@ static void changed_while_on_another_cpu(void)
 	page = map_pages(1, PROT_READ | PROT_WRITE);
 	enter_dune();
 	for (unsigned i = 0; i < 40; i++) {
-		pin(0);
+		harness_run_on(0, 0);
 		replace_page(2 * i);
 		CHECK_EQ(*page, 2 * i);
-		pin(1);
+		harness_run_on(0, 1);
 		CHECK_EQ(*page, 2 * i);
 		replace_page(2 * i + 1);
 		CHECK_EQ(*page, 2 * i + 1); /* flushed here, and the change is old news now */
 		before = flushes();
-		pin(0);
+		harness_run_on(0, 0);
 		CHECK_EQ(*page, 2 * i + 1);
 		CHECK(flushes() > before);
 	}
@@ -244,7 +235,7 @@ static void changed_while_on_another_cpu(void)
  */
 static void in_a_vm_with_a_used_root(void)
 {
-	pin(0);
+	harness_run_on(0, 0);
 	page = map_pages(1, PROT_READ | PROT_WRITE);
 	for (unsigned i = 0; i < 20; i++) {
 		pid_t child = harness_fork();

@@ -10,7 +10,6 @@
 #include "module.h"
 #include "small_kvm.h"
 
-#include <sched.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -20,15 +19,6 @@
 
 enum { ROUNDS = 20, CALLS_PER_ROUND = 50 };
 
-static void stay_on(int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	CHECK_OK(sched_setaffinity(0, sizeof(set), &set));
-}
-
 /* Runs a function in a child, beside a host that says so: 0 if it returned. */
 static int beside_host(const char *says, void (*function)(void))
 {
@@ -36,7 +26,7 @@ static int beside_host(const char *says, void (*function)(void))
 
 	TEST_REQUIRE(geteuid() == 0, "not root");
 	TEST_REQUIRE(!access("/dev/kvm", R_OK | W_OK), "/dev/kvm cannot be opened");
-	stay_on(0);
+	harness_run_on(0, 0);
 	if (!module_is_loaded("dune_inject"))
 		CHECK_EQ(module_load("dune_inject", ""), 0);
 	CHECK_EQ(module_unload("dune"), 0);

@@ -61,7 +61,6 @@ static void that_change_cpus(void)
 {
 	pid_t children[NR_PROCESSES];
 	char *pages = map_pages(NR_PAGES, PROT_READ | PROT_WRITE);
-	cpu_set_t set;
 
 	TEST_REQUIRE(sysconf(_SC_NPROCESSORS_ONLN) > 1, "needs two CPUs");
 	enter_dune();
@@ -70,9 +69,7 @@ static void that_change_cpus(void)
 		if (children[i])
 			continue;
 		for (int turn = 0; turn < 30; turn++) {
-			CPU_ZERO(&set);
-			CPU_SET((turn + i) % 2, &set);
-			CHECK_OK(sched_setaffinity(0, sizeof(set), &set));
+			harness_run_on(0, (turn + i) % 2);
 			own_memory(pages, i * 50 + turn, 3);
 			CHECK_EQ(sched_getcpu(), (turn + i) % 2);
 		}

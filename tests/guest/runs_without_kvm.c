@@ -11,7 +11,6 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include <sched.h>
 #include <stdio.h>
 #include <sys/utsname.h>
 
@@ -127,13 +126,9 @@ static void two_processes(void)
 
 static void move_between_cpus(void)
 {
-	cpu_set_t set;
-
 	enter_and_work();
 	for (int i = 0; i < 20; i++) {
-		CPU_ZERO(&set);
-		CPU_SET(i % 2, &set);
-		CHECK_OK(sched_setaffinity(0, sizeof(set), &set));
+		harness_run_on(0, i % 2);
 		CHECK_EQ(current_ring(), 0);
 	}
 }

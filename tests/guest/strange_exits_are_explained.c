@@ -14,7 +14,6 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <sched.h>
 #include <sys/ioctl.h>
 
 enum {
@@ -199,12 +198,9 @@ static void controls_that_the_cpu_refuses(void)
 static void a_vmcs_that_is_not_launched(void)
 {
 	struct raw raw;
-	cpu_set_t first;
 
 	/* On another CPU the VMCS would be launched anew in any case. */
-	CPU_ZERO(&first);
-	CPU_SET(0, &first);
-	CHECK_OK(sched_setaffinity(0, sizeof(first), &first));
+	harness_run_on(0, 0);
 	raw_create(&raw);
 	raw_load(&raw, raw_count, 0, 0);
 	begin_log();

@@ -178,15 +178,6 @@ static void on_signal(int number)
 	nr_signals++;
 }
 
-static void move_to(pid_t thread, int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	CHECK_OK(sched_setaffinity(thread, sizeof(set), &set));
-}
-
 static struct late lates[2];
 
 /* The thread is the process's first. */
@@ -195,13 +186,13 @@ static void *move_while_it_sleeps(void *unused)
 	static char page[LATE_PAGE];
 	pid_t thread = getpid();
 
-	move_to(0, 0);
+	harness_run_on(0, 0);
 	for (int seen = 0;; seen++) {
 		late_wait(&lates[0]);
-		move_to(thread, 0);
+		harness_run_on(thread, 0);
 		late_fill(&lates[0], page);
 		late_wait(&lates[1]);
-		move_to(thread, 1);
+		harness_run_on(thread, 1);
 		CHECK_OK(syscall(SYS_tgkill, thread, thread, SIGUSR1));
 		while (nr_signals == seen)
 			sched_yield();
@@ -230,7 +221,7 @@ static void survives_moves_while_it_sleeps(void)
 	for (int i = 0; i < 10; i++) {
 		for (int j = 0; j < 2; j++)
 			CHECK_OK(madvise(lates[j].pages + LATE_PAGE, LATE_PAGE, MADV_DONTNEED));
-		move_to(0, 1);
+		harness_run_on(0, 1);
 		fill(mine, i);
 		fill(other, i + 50);
 		THROUGH(mine, after,
