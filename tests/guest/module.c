@@ -100,34 +100,43 @@ int module_load_dune_with(const char *more)
 	return module_load("dune", all);
 }
 
-/* The module reads what the one who loads it sees there. */
-static int load_beside(const char *file, const char *vulnerability)
+/* The file is gone, but stays where it is mounted. */
+static int show(const struct module_status *status)
 {
-	char path[256];
-
-	snprintf(path, sizeof(path), "/sys/devices/system/cpu/vulnerabilities/%s", vulnerability);
-	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
-	    mount(file, path, NULL, MS_BIND, NULL))
-		return -errno;
-	return module_load_dune_with("unsafe=1");
-}
-
-int module_load_dune_where(const char *vulnerability, const char *host_status)
-{
-	char file[] = "/tmp/status.XXXXXX";
-	int fd = mkstemp(file), status = -1;
-	pid_t child;
+	char file[] = "/tmp/status.XXXXXX", path[256];
+	int fd = mkstemp(file), err = 0;
 
 	if (fd < 0)
 		return -errno;
 	close(fd);
-	if (!file_write(file, "%s\n", host_status))
-		return -errno;
-	child = fork();
-	if (!child)
-		_exit(-load_beside(file, vulnerability));
-	waitpid(child, &status, 0);
+	snprintf(path, sizeof(path), "/sys/devices/system/cpu/vulnerabilities/%s",
+		 status->vulnerability);
+	if (!file_write(file, "%s\n", status->text) || mount(file, path, NULL, MS_BIND, NULL))
+		err = -errno;
 	unlink(file);
+	return err;
+}
+
+/* The module reads what the one who loads it sees there. */
+static int load_where(const struct module_status *statuses, size_t nr)
+{
+	int err = 0;
+
+	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
+		return -errno;
+	for (size_t i = 0; i < nr && !err; i++)
+		err = show(&statuses[i]);
+	return err ?: module_load_dune_with("unsafe=1");
+}
+
+int module_load_dune_where(const struct module_status *statuses, size_t nr)
+{
+	int status = -1;
+	pid_t child = fork();
+
+	if (!child)
+		_exit(-load_where(statuses, nr));
+	waitpid(child, &status, 0);
 	return WIFEXITED(status) ? -WEXITSTATUS(status) : -ECHILD;
 }
 

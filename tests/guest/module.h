@@ -4,6 +4,7 @@
 #define DUNE_TESTS_MODULE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 bool module_is_loaded(const char *name);
 /* 0 or -errno. */
@@ -18,8 +19,14 @@ int module_write_parameter(const char *name, const char *parameter, const char *
 int module_load_dune(void);
 /* … and with these, too, which override them. */
 int module_load_dune_with(const char *parameters);
-/* … where the host's status of a vulnerability reads like this, and with unsafe=1. */
-int module_load_dune_where(const char *vulnerability, const char *host_status);
+
+/* What the host says of a vulnerability. */
+struct module_status {
+	const char *vulnerability, *text;
+};
+/* … where it says these instead of what it does, and with unsafe=1. */
+int module_load_dune_where(const struct module_status *statuses, size_t nr);
+
 /* By modprobe: its exit status. */
 int module_probe(const char *name);
 /* The same with parameters, which may be NULL. */

@@ -22,6 +22,7 @@ enum { ROUNDS = 20, CALLS_PER_ROUND = 50 };
 /* Runs a function in a child, beside a host that says so: 0 if it returned. */
 static int beside_host(const char *says, void (*function)(void))
 {
+	struct module_status status = { "spectre_v2", says };
 	int code;
 
 	TEST_REQUIRE(geteuid() == 0, "not root");
@@ -30,7 +31,7 @@ static int beside_host(const char *says, void (*function)(void))
 	if (!module_is_loaded("dune_inject"))
 		CHECK_EQ(module_load("dune_inject", ""), 0);
 	CHECK_EQ(module_unload("dune"), 0);
-	CHECK_EQ(module_load_dune_where("spectre_v2", says), 0);
+	CHECK_EQ(module_load_dune_where(&status, 1), 0);
 	code = harness_run_in_child(function);
 	CHECK_EQ(module_unload("dune"), 0);
 	CHECK_EQ(module_unload("dune_inject"), 0);
