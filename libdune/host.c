@@ -65,8 +65,13 @@ static long forward(volatile struct dune_run *run, long nr)
 			   run->gpr[DUNE_R10], run->gpr[DUNE_R8], run->gpr[DUNE_R9]);
 }
 
+#ifndef ARCH_SHSTK_ENABLE
+#define ARCH_SHSTK_ENABLE 0x5001
+#endif
+
 /* FS and GS base are the guest's, which may have changed them by itself. FS is the same
- * outside, where signal handlers and fork children's libc need it. */
+ * outside, where signal handlers and fork children's libc need it. A shadow stack would
+ * be the host loop's, which it kills. */
 static long call_arch_prctl(struct cpu *cpu, long nr)
 {
 	struct dune_state state = { .groups = DUNE_STATE_SEGMENTS };
@@ -74,6 +79,8 @@ static long call_arch_prctl(struct cpu *cpu, long nr)
 	uint64_t value = cpu->run->gpr[DUNE_RSI];
 	long result;
 
+	if (code == ARCH_SHSTK_ENABLE)
+		return -EOPNOTSUPP;
 	if (code != ARCH_SET_FS && code != ARCH_SET_GS && code != ARCH_GET_FS &&
 	    code != ARCH_GET_GS)
 		return forward(cpu->run, nr);

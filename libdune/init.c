@@ -90,6 +90,15 @@ static long enter(uint64_t mask)
 	return result;
 }
 
+/* Of this thread, which would come back to one that does not know what returns are due. */
+static bool has_shadow_stack(void)
+{
+	uint64_t top = 0;
+
+	__asm__ volatile("rdsspq %0" : "+r"(top)); /* a NOP where there is none, as inside */
+	return top;
+}
+
 PUBLIC int dune_enter(void)
 {
 	uint64_t mask;
@@ -97,6 +106,8 @@ PUBLIC int dune_enter(void)
 
 	if (!dune.ready)
 		return -EINVAL;
+	if (has_shadow_stack())
+		return -EOPNOTSUPP;
 	mask = block_signals();
 	result = enter(mask);
 	/* Inside, the host loop has given it back. */

@@ -53,6 +53,42 @@ static void enters_a_hundred_times(void)
 	CHECK_EQ(turns, 200);
 }
 
+#define ARCH_SHSTK_ENABLE 0x5001
+#define SHADOW_STACK	  1
+
+enum { REFUSED = 40, HAS_NONE };
+
+/* The stack is new: who called this cannot be returned to. */
+static void enter_with_a_shadow_stack(void)
+{
+	long result = SYS_arch_prctl;
+
+	CHECK_EQ(dune_init(), 0);
+	__asm__ volatile("syscall"
+			 : "+a"(result)
+			 : "D"(ARCH_SHSTK_ENABLE), "S"(SHADOW_STACK)
+			 : "rcx", "r11", "memory");
+	if (result)
+		_exit(HAS_NONE);
+	_exit(dune_enter() == -EOPNOTSUPP ? REFUSED : 1);
+}
+
+static void not_with_a_shadow_stack(void)
+{
+	int code = harness_run_in_child(enter_with_a_shadow_stack);
+
+	TEST_REQUIRE(code != HAS_NONE, "the kernel or the CPU has no shadow stacks");
+	CHECK_EQ(code, REFUSED);
+}
+
+static void gets_no_shadow_stack_inside(void)
+{
+	enter_dune();
+	CHECK_EQ(syscall(SYS_arch_prctl, ARCH_SHSTK_ENABLE, SHADOW_STACK), -1);
+	CHECK_EQ(errno, EOPNOTSUPP);
+	CHECK_EQ(current_ring(), 0);
+}
+
 static void initialises_once(void)
 {
 	CHECK_EQ(dune_init(), 0);
@@ -204,6 +240,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		guest_test(enters_ring_0_and_leaves_it),
 		guest_test(enters_a_hundred_times),
+		guest_test(not_with_a_shadow_stack),
+		guest_test(gets_no_shadow_stack_inside),
 		guest_test(initialises_once),
 		guest_test(does_not_enter_before_init),
 		guest_test(keeps_stack_and_heap),
