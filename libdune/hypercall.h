@@ -69,20 +69,18 @@ static inline void restore_signals(uint64_t mask)
 
 typedef long (*host_function)(long a, long b, long c);
 
+/* init.c. -ESTALE instead where the process is a child that was forked outside. */
+long dune_call_outside(host_function function, long a, long b, long c);
+
 /* Calls function outside, on the host stack, from ring 0 or from outside. Signal handlers
  * wait until it is back. */
 static inline long host_call(host_function function, long a, long b, long c)
 {
 	register long r10 __asm__("r10");
-	uint64_t mask;
 	long result;
 
-	if (!in_ring0()) {
-		mask = block_signals();
-		result = function(a, b, c);
-		restore_signals(mask);
-		return result;
-	}
+	if (!in_ring0())
+		return dune_call_outside(function, a, b, c);
 	r10 = c;
 	__asm__ volatile("vmcall"
 			 : "=a"(result)

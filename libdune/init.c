@@ -57,11 +57,20 @@ close_vm:
 
 /* In a child of a fork outside, locks may be taken that nobody is there to give back: so none is asked for
  * before the module has said whose the vm is. */
-static int create_cpu(struct cpu **cpu)
+static int check_owner(void)
 {
 	struct dune_stats stats;
 
-	return dune_backend_get_stats(&stats) ?: dune_cpu_create(cpu);
+	return dune_backend_get_stats(&stats);
+}
+
+long dune_call_outside(host_function function, long a, long b, long c)
+{
+	uint64_t mask = block_signals();
+	long result = check_owner() ?: function(a, b, c);
+
+	restore_signals(mask);
+	return result;
 }
 
 static void destroy_cpu(struct cpu *cpu)
@@ -80,7 +89,7 @@ static long enter(uint64_t mask)
 
 	if (in_ring0())
 		return -EBUSY;
-	result = create_cpu(&cpu);
+	result = check_owner() ?: dune_cpu_create(&cpu);
 	if (result)
 		return result;
 	cpu->start_mask = mask;

@@ -347,7 +347,9 @@ static long find_pte(long address, long unused, long unused2)
 
 __attribute__((visibility("default"))) uint64_t *dune_pte(void *address)
 {
-	return dune.ready ? (uint64_t *)host_call(find_pte, (long)address, 0, 0) : NULL;
+	long entry = dune.ready ? host_call(find_pte, (long)address, 0, 0) : 0;
+
+	return entry > 0 ? (uint64_t *)entry : NULL;
 }
 
 static uint64_t load_entry(const uint64_t *at)

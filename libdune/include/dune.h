@@ -128,8 +128,8 @@ void dune_frame_resume_at(struct dune_frame *frame, uint64_t rip, uint64_t rsp);
  * dune_user_end() (SMAP) and never executes it (SMEP). start and bytes are
  * multiples of 1 GiB; start 0 lets the library choose. Nothing is mapped yet
  * (PROT_NONE, except with DUNE_ARENA_KEEP: the range stays as it is).
- * Returns 0, -EINVAL, -EEXIST (overlaps an arena or what ring 0 needs), -ENOMEM;
- * after an error ring 3 may use no more than before.
+ * Returns 0, -EINVAL, -EEXIST (overlaps an arena or what ring 0 needs), -ENOMEM,
+ * -ESTALE (dune_init(3)); after an error ring 3 may use no more than before.
  */
 #define DUNE_ARENA_BYTES (1ull << 30) /* granule */
 #define DUNE_ARENA_KEEP	 (1u << 0)
@@ -195,9 +195,9 @@ void dune_ring3_stop(struct dune_frame *frame, uint64_t value);
  * Rights of the guest's page tables for [address, address + bytes), 4 KiB
  * granular, on top of what the process's own mappings allow. Splits larger
  * entries as needed. Stale TLB entries of this thread are flushed; those of
- * others with dune_flush_tlb(). -EINVAL, -ENOMEM. Ring 0 or outside. They last
- * while anything is mapped in that 1 GiB; an arena made there, or a fork child
- * that has nothing there, begins anew.
+ * others with dune_flush_tlb(). -EINVAL, -ENOMEM, -ESTALE (dune_init(3)). Ring 0
+ * or outside. They last while anything is mapped in that 1 GiB; an arena made
+ * there, or a fork child that has nothing there, begins anew.
  */
 int dune_protect(void *address, size_t bytes, unsigned prot);
 

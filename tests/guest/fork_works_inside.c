@@ -279,21 +279,29 @@ static void *change_rights(void *pages)
 			 0);
 }
 
+static _Noreturn void try_what_its_parent_prepared(void *pages)
+{
+	CHECK_EQ(dune_enter(), -ESTALE);
+	CHECK_EQ(dune_protect(pages, PAGE_BYTES, DUNE_PROT_READ), -ESTALE);
+	CHECK_EQ(dune_arena_create(0, DUNE_ARENA_BYTES, 0, NULL), -ESTALE);
+	CHECK(!dune_pte(pages));
+	_exit(0);
+}
+
 /* Whatever another thread was at, inside, when the child was made outside. */
 static void forked_outside_while_others_are_inside(void)
 {
+	char *pages = map_pages(NR_PAGES, PROT_READ | PROT_WRITE);
 	pthread_t thread;
 	pid_t child;
 
 	CHECK_EQ(dune_init(), 0);
-	CHECK_EQ(pthread_create(&thread, NULL, change_rights,
-				map_pages(NR_PAGES, PROT_READ | PROT_WRITE)),
-		 0);
+	CHECK_EQ(pthread_create(&thread, NULL, change_rights, pages), 0);
 	for (int i = 0; i < 100; i++) {
 		usleep(1000);
 		child = harness_fork();
 		if (!child)
-			_exit(dune_enter() == -ESTALE ? 0 : 1);
+			try_what_its_parent_prepared(pages);
 		JOIN(child);
 	}
 }

@@ -65,6 +65,11 @@ int dune_backend_flush_tlb(void)
 	return 0;
 }
 
+long dune_call_outside(host_function function, long a, long b, long c)
+{
+	return function(a, b, c);
+}
+
 static void start(uint64_t features)
 {
 	memset(&module, 0, sizeof(module));
