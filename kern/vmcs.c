@@ -19,6 +19,7 @@ DEFINE_PER_CPU(u64, dune_vmcs_accesses);
 /* All that this CPU may hold in its cache, and the one we left current. */
 static DEFINE_PER_CPU(struct list_head, vmcs_held);
 static DEFINE_PER_CPU(u64, vmcs_left);
+static bool no_more; /* the machine goes down */
 
 void dune_vmcs_write_failed(unsigned long field, u64 value)
 {
@@ -60,6 +61,8 @@ static int adopt(struct dune_vmcs *vmcs, int cpu)
 {
 	if (!cpu_active(cpu))
 		return -EXDEV;
+	if (READ_ONCE(no_more))
+		return -EBUSY;
 	if (vmx_vmclear(vmcs->pa))
 		return -EIO;
 	vmcs->launched = false;
@@ -78,8 +81,8 @@ static int adopt(struct dune_vmcs *vmcs, int cpu)
  *
  * Context: interrupts off until dune_vmcs_put().
  * Return: 0; -EXDEV: another CPU holds it, or this one goes: dune_vmcs_clear()
- * with interrupts on, let others run, then try again; -EBUSY: VMX is off here;
- * -EIO: the CPU refused.
+ * with interrupts on, let others run, then try again; -EBUSY: VMX is off here,
+ * or the machine goes down; -EIO: the CPU refused.
  */
 int dune_vmcs_load(struct dune_vmcs *vmcs, u64 *displaced)
 {
@@ -156,4 +159,24 @@ void dune_vmcs_clear_cpu(void)
 
 	list_for_each_entry_safe(vmcs, next, this_cpu_ptr(&vmcs_held), node)
 		clear_here(vmcs);
+}
+
+static void clear_all_here(void *unused)
+{
+	dune_vmcs_clear_cpu();
+}
+
+/**
+ * dune_vmcs_end - from now on no CPU holds any
+ *
+ * A kernel may be started with kexec, and use memory to which a CPU would write
+ * back what it still has of a VMCS.
+ *
+ * Context: interrupts on.
+ */
+void dune_vmcs_end(void)
+{
+	WRITE_ONCE(no_more, true);
+	/* An adopt() that has not seen it is over before this comes to its CPU. */
+	on_each_cpu(clear_all_here, NULL, 1);
 }

@@ -203,12 +203,16 @@ static int vmx_reboot(struct notifier_block *nb, unsigned long action, void *p)
 	mutex_lock(&own_lock);
 	going_down = true;
 	own_active = false;
+	dune_vmcs_end();
 	on_each_cpu(cpu_off, NULL, 1);
 	mutex_unlock(&own_lock);
 	return NOTIFY_OK;
 }
 
-static struct notifier_block reboot_block = { .notifier_call = vmx_reboot };
+static struct notifier_block reboot_block = {
+	.notifier_call = vmx_reboot,
+	.priority = 1, /* before KVM's, which turns its VMX off */
+};
 
 /*
  * A kernel that is started by the one that panics begins on this CPU, and dies at
