@@ -10,7 +10,11 @@
 
 #include "debug.h"
 #include "exit.h"
+#include "vmx.h"
 #include "vmx_insn.h"
+
+/* Unknown to older kernels, which do not set it. */
+#define XCR0_APX BIT_ULL(19)
 
 void dune_debug_load(struct dune_vcpu *vcpu)
 {
@@ -20,7 +24,7 @@ void dune_debug_load(struct dune_vcpu *vcpu)
 	 * Up to the entry what the host has enabled would mean the guest's
 	 * addresses, here in the kernel. dune_host_restore() enables it again.
 	 */
-	native_set_debugreg(7, 0);
+	native_set_debugreg(7, DR7_FIXED);
 	host[0] = native_get_debugreg(0);
 	host[1] = native_get_debugreg(1);
 	host[2] = native_get_debugreg(2);
@@ -39,6 +43,15 @@ void dune_debug_put(struct dune_vcpu *vcpu)
 	native_set_debugreg(1, host[1]);
 	native_set_debugreg(2, host[2]);
 	native_set_debugreg(3, host[3]);
+}
+
+/*
+ * Of APX's registers, from r16 on, which Linux switches with the vector state, none
+ * is in our reach. Without APX the bit says nothing.
+ */
+static bool is_extended_gpr(u64 qualification)
+{
+	return (dune_vmx_caps.xcr0 & XCR0_APX) && (qualification & BIT(12));
 }
 
 /* A general register by the number that qualifications use. */
@@ -94,6 +107,8 @@ int dune_debug_access(struct dune_vcpu *vcpu)
 	/* Hardware checks first; the emulated machine does not. */
 	if (dune_exit_from_ring3())
 		return dune_exit_answer(vcpu, X86_TRAP_GP);
+	if (is_extended_gpr(qualification))
+		return dune_exit_answer(vcpu, X86_TRAP_UD);
 	if (dr == 4 || dr == 5) {
 		if (vmcs_read_natural(GUEST_CR4) & X86_CR4_DE)
 			return dune_exit_answer(vcpu, X86_TRAP_UD);

@@ -8,7 +8,6 @@
 /* Bits of the debug registers (Intel SDM, "Debug Registers"). */
 #define DR6_FIXED 0xffff0ff0UL
 #define DR6_WRITABLE 0xe00fUL
-#define DR7_FIXED 0x400UL
 #define DR7_WRITABLE 0xffff03ffUL
 
 static __always_inline bool dune_debug_in_use(u64 dr7)

@@ -21,6 +21,8 @@
 #include "cpu_insn.h"
 #include "vmx_insn.h"
 
+#define DR7_FIXED 0x400UL /* Intel SDM, "Debug Registers" */
+
 /* What the VMCS holds of it is written when it differs. */
 struct dune_host {
 	int cpu; /* whose state this is; -1: none yet */
@@ -94,7 +96,7 @@ static __always_inline void dune_host_restore(const struct dune_host *host)
 	if (unlikely(read_thread_flags() & _TIF_IO_BITMAP))
 		refresh_tss_limit();
 	if (unlikely(hw_breakpoint_active()))
-		native_set_debugreg(7, __this_cpu_read(cpu_dr7));
+		native_set_debugreg(7, __this_cpu_read(cpu_dr7) | DR7_FIXED);
 	if (cpu_feature_enabled(X86_FEATURE_OSPKE) &&
 	    unlikely(rdpkru() != host->pkru))
 		wrpkru(host->pkru);
