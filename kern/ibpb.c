@@ -52,9 +52,11 @@ void dune_ibpb_barrier(bool kvm_stays)
 	preempt_notifier_register(notifier);
 }
 
-/* At load, where the host's policy asks for it. */
+/* At load, where the host's policy asks for it, for one reason or two. */
 void dune_ibpb_init(void)
 {
+	if (static_key_enabled(&dune_ibpb))
+		return;
 	preempt_notifier_inc();
 	static_branch_enable(&dune_ibpb);
 }

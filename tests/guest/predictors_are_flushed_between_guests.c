@@ -14,15 +14,26 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
-#define HOST_FLUSHES  "Mitigation: Retpolines; IBPB: conditional"
-#define HOST_DOES_NOT "Mitigation: Retpolines; IBPB: disabled"
+enum { NR_STATUSES = 2 };
+
+static const struct module_status host_flushes[NR_STATUSES] = {
+	{ "spectre_v2", "Mitigation: Retpolines; IBPB: conditional" },
+	{ "vmscape", "Vulnerable" },
+};
+static const struct module_status host_flushes_after_kvm[NR_STATUSES] = {
+	{ "spectre_v2", "Mitigation: Retpolines; IBPB: disabled" },
+	{ "vmscape", "Mitigation: IBPB before exit to userspace" },
+};
+static const struct module_status host_does_not[NR_STATUSES] = {
+	{ "spectre_v2", "Mitigation: Retpolines; IBPB: disabled" },
+	{ "vmscape", "Vulnerable" },
+};
 
 enum { ROUNDS = 20, CALLS_PER_ROUND = 50 };
 
 /* Runs a function in a child, beside a host that says so: 0 if it returned. */
-static int beside_host(const char *says, void (*function)(void))
+static int beside_host(const struct module_status says[NR_STATUSES], void (*function)(void))
 {
-	struct module_status status = { "spectre_v2", says };
 	int code;
 
 	TEST_REQUIRE(geteuid() == 0, "not root");
@@ -31,7 +42,7 @@ static int beside_host(const char *says, void (*function)(void))
 	if (!module_is_loaded("dune_inject"))
 		CHECK_EQ(module_load("dune_inject", ""), 0);
 	CHECK_EQ(module_unload("dune"), 0);
-	CHECK_EQ(module_load_dune_where(&status, 1), 0);
+	CHECK_EQ(module_load_dune_where(says, NR_STATUSES), 0);
 	code = harness_run_in_child(function);
 	CHECK_EQ(module_unload("dune"), 0);
 	CHECK_EQ(module_unload("dune_inject"), 0);
@@ -139,7 +150,12 @@ static void where_the_host_flushes(void)
 
 static void when_a_thread_comes_and_when_it_leaves(void)
 {
-	CHECK_EQ(beside_host(HOST_FLUSHES, where_the_host_flushes), 0);
+	CHECK_EQ(beside_host(host_flushes, where_the_host_flushes), 0);
+}
+
+static void when_the_host_does_it_for_vmscape_alone(void)
+{
+	CHECK_EQ(beside_host(host_flushes_after_kvm, where_the_host_flushes), 0);
 }
 
 static void where_the_host_does_not(void)
@@ -150,7 +166,7 @@ static void where_the_host_does_not(void)
 
 static void not_where_the_host_does_not(void)
 {
-	CHECK_EQ(beside_host(HOST_DOES_NOT, where_the_host_does_not), 0);
+	CHECK_EQ(beside_host(host_does_not, where_the_host_does_not), 0);
 }
 
 /* ---- Guests of KVM's that are gone ------------------------------------------ */
@@ -175,13 +191,14 @@ static void each_after_kvm(void)
 
 static void when_kvm_has_ended(void)
 {
-	CHECK_EQ(beside_host(HOST_FLUSHES, each_after_kvm), 0);
+	CHECK_EQ(beside_host(host_flushes, each_after_kvm), 0);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		guest_test(when_a_thread_comes_and_when_it_leaves),
+		guest_test(when_the_host_does_it_for_vmscape_alone),
 		guest_test(not_where_the_host_does_not),
 		guest_test(when_kvm_has_ended),
 	};
