@@ -66,14 +66,18 @@ static const struct mmu_notifier_ops notifier_ops = {
  * @ept: of the current mm
  *
  * Context: may sleep; takes the mm's mmap lock.
- * Return: 0 or -errno. From here on until dune_notifier_exit() the mm_struct
+ * Return: 0 or -errno, as -ERESTARTSYS. From here on until dune_notifier_exit() the mm_struct
  * stays allocated (not its memory).
  */
 int dune_notifier_init(struct dune_notifier *notifier, struct dune_ept *ept)
 {
+	int err;
+
 	notifier->ept = ept;
 	notifier->mn.ops = &notifier_ops;
-	return mmu_notifier_register(&notifier->mn, ept->mm);
+	err = mmu_notifier_register(&notifier->mn, ept->mm);
+	/* A signal came; a stop of the process, too, for which open() must not fail. */
+	return err == -EINTR ? -ERESTARTSYS : err;
 }
 
 void dune_notifier_exit(struct dune_notifier *notifier)

@@ -69,7 +69,7 @@ static int hold_kvm(int vm_fd)
 
 /*
  * A signal that arrives meanwhile interrupts both calls here (a notifier is
- * registered with the process's memory), and SA_RESTART does not apply.
+ * registered with the process's memory), and to KVM's SA_RESTART does not apply.
  */
 int dune_backend_open(void)
 {

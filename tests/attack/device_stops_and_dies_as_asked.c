@@ -109,6 +109,28 @@ static void stopped(void)
 	end(child);
 }
 
+/* A process without handlers is never told that a call was interrupted. */
+static void stopped_while_it_opens(void)
+{
+	pid_t child = harness_fork();
+	int status;
+
+	if (!child) {
+		for (int i = 0; i < 300; i++)
+			close(CHECK_OK(open("/dev/dune", O_RDWR | O_CLOEXEC)));
+		_exit(0);
+	}
+	for (;;) {
+		CHECK_OK(kill(child, SIGSTOP));
+		CHECK_EQ(waitpid(child, &status, WUNTRACED), child);
+		if (!WIFSTOPPED(status))
+			break;
+		CHECK_OK(kill(child, SIGCONT));
+		usleep(rand() % 2000);
+	}
+	CHECK(WIFEXITED(status) && !WEXITSTATUS(status));
+}
+
 static void freeze(int on)
 {
 	cgroup_write("cgroup.freeze", on ? "1" : "0");
@@ -362,6 +384,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		guest_test(stopped),
+		guest_test(stopped_while_it_opens),
 		guest_test(frozen),
 		guest_test(attached_to),
 		guest_test(interrupted_and_killed_by_a_tracer),
