@@ -467,6 +467,15 @@ ring_0_rows:
 	cpuid
 	ud2
 	END
+	ROW "mov ss with TF, and hlt", DB, user=GP
+	mov	%ss, %eax
+	pushf
+	orq	$0x100, (%rsp)
+	popf
+	mov	%eax, %ss
+	hlt
+	ud2
+	END
 	ROW "mov ss with TF, and vmxoff", UD, user=UD
 	mov	%ss, %eax
 	pushf
