@@ -75,7 +75,7 @@ static long forward(volatile struct dune_run *run, long nr)
 static long call_arch_prctl(struct cpu *cpu, long nr)
 {
 	struct dune_state state = { .groups = DUNE_STATE_SEGMENTS };
-	long code = cpu->run->gpr[DUNE_RDI];
+	int code = cpu->run->gpr[DUNE_RDI]; /* as the kernel takes it */
 	uint64_t value = cpu->run->gpr[DUNE_RSI];
 	long result;
 

@@ -86,6 +86,9 @@ static void gets_no_shadow_stack_inside(void)
 	enter_dune();
 	CHECK_EQ(syscall(SYS_arch_prctl, ARCH_SHSTK_ENABLE, SHADOW_STACK), -1);
 	CHECK_EQ(errno, EOPNOTSUPP);
+	/* The kernel does not look at the rest of the register. */
+	CHECK_EQ(syscall(SYS_arch_prctl, 1ul << 32 | ARCH_SHSTK_ENABLE, SHADOW_STACK), -1);
+	CHECK_EQ(errno, EOPNOTSUPP);
 	CHECK_EQ(current_ring(), 0);
 }
 
