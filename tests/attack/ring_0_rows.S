@@ -18,6 +18,12 @@
 	.macro END
 6:
 	.endm
+	/* The next instruction but one is not executed. */
+	.macro SET_TF
+	pushf
+	orq	$0x100, (%rsp)
+	popf
+	.endm
 
 	.pushsection .data.rel.ro.ring_0_rows, "aw"
 	.balign	8
@@ -357,53 +363,39 @@ ring_0_rows:
 
 /* ---- Single step; the trap comes after the instruction that follows POPF ---- */
 	ROW "TF over nop", DB, user=DB
-	pushf
-	orq	$0x100, (%rsp)
-	popf
+	SET_TF
 	nop
 	ud2
 	END
 	ROW "TF over cpuid", DB, user=DB
 	xor	%eax, %eax
-	pushf
-	orq	$0x100, (%rsp)
-	popf
+	SET_TF
 	cpuid
 	ud2
 	END
 	ROW "TF over hlt", DB, user=GP
-	pushf
-	orq	$0x100, (%rsp)
-	popf
+	SET_TF
 	hlt
 	ud2
 	END
 	ROW "TF over rdmsr of FS_BASE", DB
 	mov	$0xc0000100, %ecx
-	pushf
-	orq	$0x100, (%rsp)
-	popf
+	SET_TF
 	rdmsr
 	ud2
 	END
 	ROW "TF over mov from dr7", DB
-	pushf
-	orq	$0x100, (%rsp)
-	popf
+	SET_TF
 	mov	%dr7, %rax
 	ud2
 	END
 	ROW "TF and a fault", GP, user=GP
-	pushf
-	orq	$0x100, (%rsp)
-	popf
+	SET_TF
 	wbinvd
 	ud2
 	END
 	ROW "TF and icebp", DB, user=DB
-	pushf
-	orq	$0x100, (%rsp)
-	popf
+	SET_TF
 	.byte	0xf1
 	ud2
 	END
@@ -432,27 +424,21 @@ ring_0_rows:
 	END
 	ROW "mov ss with TF, and nop", DB, user=DB
 	mov	%ss, %eax
-	pushf
-	orq	$0x100, (%rsp)
-	popf
+	SET_TF
 	mov	%eax, %ss
 	nop
 	ud2
 	END
 	ROW "mov ss with TF, and icebp", DB, user=DB
 	mov	%ss, %eax
-	pushf
-	orq	$0x100, (%rsp)
-	popf
+	SET_TF
 	mov	%eax, %ss
 	.byte	0xf1
 	ud2
 	END
 	ROW "mov ss with TF, and int3", BP, user=GP
 	mov	%ss, %eax
-	pushf
-	orq	$0x100, (%rsp)
-	popf
+	SET_TF
 	mov	%eax, %ss
 	int3
 	ud2
@@ -460,43 +446,33 @@ ring_0_rows:
 	ROW "mov ss with TF, and cpuid", DB, user=DB
 	mov	%ss, %ebx
 	xor	%eax, %eax
-	pushf
-	orq	$0x100, (%rsp)
-	popf
+	SET_TF
 	mov	%ebx, %ss
 	cpuid
 	ud2
 	END
 	ROW "mov ss with TF, and hlt", DB, user=GP
 	mov	%ss, %eax
-	pushf
-	orq	$0x100, (%rsp)
-	popf
+	SET_TF
 	mov	%eax, %ss
 	hlt
 	ud2
 	END
 	ROW "mov ss with TF, and vmxoff", UD, user=UD
 	mov	%ss, %eax
-	pushf
-	orq	$0x100, (%rsp)
-	popf
+	SET_TF
 	mov	%eax, %ss
 	vmxoff
 	END
 	ROW "mov ss with TF, and wbinvd", GP, user=GP
 	mov	%ss, %eax
-	pushf
-	orq	$0x100, (%rsp)
-	popf
+	SET_TF
 	mov	%eax, %ss
 	wbinvd
 	END
 	ROW "sti after cli with TF", DB
 	cli
-	pushf
-	orq	$0x100, (%rsp)
-	popf
+	SET_TF
 	sti
 	ud2
 	END
