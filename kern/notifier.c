@@ -66,8 +66,8 @@ static const struct mmu_notifier_ops notifier_ops = {
  * @ept: of the current mm
  *
  * Context: may sleep; takes the mm's mmap lock.
- * Return: 0 or -errno, as -ERESTARTSYS. From here on until dune_notifier_exit() the mm_struct
- * stays allocated (not its memory).
+ * Return: 0 or -errno, as -ERESTARTSYS. From here on until dune_notifier_exit()
+ * the mm_struct stays allocated (not its memory).
  */
 int dune_notifier_init(struct dune_notifier *notifier, struct dune_ept *ept)
 {

@@ -19,7 +19,7 @@ DEFINE_PER_CPU(u64, dune_vmcs_accesses);
 /* All that this CPU may hold in its cache, and the one we left current. */
 static DEFINE_PER_CPU(struct list_head, vmcs_held);
 static DEFINE_PER_CPU(u64, vmcs_left);
-static bool no_more; /* the machine goes down */
+static bool ended; /* the machine goes down */
 
 void dune_vmcs_write_failed(unsigned long field, u64 value)
 {
@@ -52,6 +52,11 @@ void dune_vmcs_exit(struct dune_vmcs *vmcs)
 	free_page((unsigned long)vmcs->region);
 }
 
+bool dune_vmcs_ended(void)
+{
+	return READ_ONCE(ended);
+}
+
 /*
  * First use on this CPU since it was last cleared. Not if the CPU goes: it may
  * have cleared what it holds, and a thread that it has not yet pushed away still
@@ -61,7 +66,7 @@ static int adopt(struct dune_vmcs *vmcs, int cpu)
 {
 	if (!cpu_active(cpu))
 		return -EXDEV;
-	if (READ_ONCE(no_more))
+	if (dune_vmcs_ended())
 		return -EBUSY;
 	if (vmx_vmclear(vmcs->pa))
 		return -EIO;
@@ -176,7 +181,7 @@ static void clear_all_here(void *unused)
  */
 void dune_vmcs_end(void)
 {
-	WRITE_ONCE(no_more, true);
+	WRITE_ONCE(ended, true);
 	/* An adopt() that has not seen it is over before this comes to its CPU. */
 	on_each_cpu(clear_all_here, NULL, 1);
 }

@@ -44,5 +44,6 @@ void dune_vmcs_setup_guest(u64 eptp, u16 vpid);
 void dune_vmcs_init_cpu(int cpu);
 void dune_vmcs_clear_cpu(void);
 void dune_vmcs_end(void);
+bool dune_vmcs_ended(void);
 
 #endif /* DUNE_VMCS_H */

@@ -24,7 +24,6 @@ static DEFINE_MUTEX(own_lock); /* the CPU hotplug lock nests inside */
 static unsigned int own_users;
 static int own_state; /* CPU hotplug's, while there are users */
 static bool own_active; /* CPUs that come online turn VMX on */
-static bool going_down; /* for reboot: VMX stays off */
 static DEFINE_PER_CPU(void *, vmxon_region);
 static DEFINE_PER_CPU(bool, own_on);
 static int clear_state; /* CPU hotplug's, too: a CPU that goes loses VMCSs */
@@ -119,7 +118,7 @@ int dune_vmx_get(void)
 		return -EOPNOTSUPP;
 
 	mutex_lock(&own_lock);
-	if (going_down)
+	if (dune_vmcs_ended())
 		err = -EBUSY;
 	else if (!own_users)
 		err = own_begin();
@@ -201,7 +200,6 @@ static int vmx_reboot(struct notifier_block *nb, unsigned long action, void *p)
 	 * kexec starts dies. Before that, devices are shut down, while programs run on.
 	 */
 	mutex_lock(&own_lock);
-	going_down = true;
 	own_active = false;
 	dune_vmcs_end();
 	on_each_cpu(cpu_off, NULL, 1);
